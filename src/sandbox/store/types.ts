@@ -72,7 +72,12 @@ export interface Store {
    * Read, change and write back in one step: `change` edits a private copy. Nothing happens when nothing differs.
    * `generation` grows only when `spec` changed. An object in deletion whose last finalizer goes away is removed.
    */
-  update(resource: ResourceName, namespace: string | undefined, name: string, change: (draft: KubeObject) => void): KubeObject;
+  update(
+    resource: ResourceName,
+    namespace: string | undefined,
+    name: string,
+    change: (draft: KubeObject) => void,
+  ): KubeObject;
   /** Deletes as the API server does: finalizers, the grace period of pods, and preconditions are respected. */
   delete(resource: ResourceName, namespace: string | undefined, name: string, options?: DeleteOptions): KubeObject;
   /** Calls back after each commit of that resource, in order; returns how to stop. */
