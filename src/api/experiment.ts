@@ -1,0 +1,357 @@
+import type { Kind, Resource } from './kind.js';
+import { conditions, type Condition } from './conditions.js';
+import {
+  boolean,
+  defaulted,
+  duration,
+  enumeration,
+  exactlyOne,
+  integer,
+  list,
+  map,
+  object,
+  optional,
+  string,
+  time,
+  type Fields,
+  type Infer,
+  type Rule,
+  type Schema,
+} from './schema.js';
+
+/** A DNS label (RFC 1123), as Kubernetes wants for names that become parts of other names. */
+export const dnsLabel = '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$';
+
+/** The three stages in which probes are judged. */
+export const probeStages = ['Before', 'During', 'After'] as const;
+/** `Before` the fault, `During` it, and `After` the last revert. */
+export type ProbeStage = (typeof probeStages)[number];
+
+const comparison = '(<=|>=|<|>|==) ?';
+const latency = (name: string) =>
+  optional(
+    string(
+      `${name} is a limit such as \`< 300ms\` on that quantile of the latencies, measured from the intended send time. Left out: not judged.`,
+      { max: 24, pattern: `^${comparison}[0-9]+(\\.[0-9]+)?(us|ms|s)$` },
+    ),
+  );
+
+/** What must hold of a probe's samples. */
+export const expectation = object(
+  'expect says what must hold of the samples of every stage the probe is asked for.',
+  {
+    successRate: optional(
+      string(
+        'successRate is a limit such as `>= 99%` on the share of samples that succeeded. Left out: with `that`, every sample must succeed; otherwise not judged.',
+        { max: 24, pattern: `^${comparison}([0-9]|[1-9][0-9]|100)(\\.[0-9]+)?%$` },
+      ),
+    ),
+    latencyP50: latency('latencyP50'),
+    latencyP95: latency('latencyP95'),
+    latencyP99: latency('latencyP99'),
+    consecutiveFailures: optional(
+      string(
+        'consecutiveFailures is a limit such as `<= 3` on the longest row of failed samples. Left out: not judged.',
+        { max: 24, pattern: `^${comparison}[0-9]+$` },
+      ),
+    ),
+    that: optional(
+      string(
+        'that is a CEL expression that must be true for a sample to succeed: over `object` when the probe names one, over `objects` when it reads a list. Only for `resource` probes.',
+        { max: 1024, min: 1 },
+      ),
+    ),
+  },
+  [
+    {
+      rule: 'has(self.successRate) || has(self.latencyP50) || has(self.latencyP95) || has(self.latencyP99) || has(self.consecutiveFailures) || has(self.that)',
+      message: 'must expect something: `successRate`, `latencyP50`, `latencyP95`, `latencyP99`, `consecutiveFailures` or `that`',
+    },
+  ],
+);
+
+/** What must hold of a probe's samples. */
+export type Expectation = Infer<typeof expectation>;
+
+const labelSelector = object(
+  'selector picks pods by their labels, like the selector of a Deployment.',
+  {
+    matchLabels: optional(
+      map('matchLabels are labels a pod must have.', string('A label value.', { max: 63 }), { max: 16 }),
+    ),
+    matchExpressions: optional(
+      list(
+        'matchExpressions must all hold.',
+        object('One requirement.', {
+          key: string('key is the label.', { max: 317, min: 1 }),
+          operator: enumeration('operator relates the label to `values`.', ['In', 'NotIn', 'Exists', 'DoesNotExist']),
+          values: optional(
+            list('values for `In` and `NotIn`.', string('A label value.', { max: 63 }), { max: 32 }),
+          ),
+        }, [
+          {
+            rule: "self.operator in ['In', 'NotIn'] ? has(self.values) && self.values.size() > 0 : !has(self.values) || self.values.size() == 0",
+            message: '`values` must be given for `In` and `NotIn`, and must not be given for `Exists` and `DoesNotExist`',
+          },
+        ]),
+        { max: 16 },
+      ),
+    ),
+  },
+  [
+    {
+      rule: '(has(self.matchLabels) && self.matchLabels.size() > 0) || (has(self.matchExpressions) && self.matchExpressions.size() > 0)',
+      message: 'must not be empty: an empty selector would pick every pod of the namespace',
+    },
+  ],
+);
+
+/** A label selector as in `metav1.LabelSelector`. */
+export type LabelSelector = Infer<typeof labelSelector>;
+
+const podTargets = object(
+  'pods says which pods of the run\'s namespace are candidates. Terminating, completed and not Ready pods never are.',
+  {
+    selector: optional(labelSelector),
+    names: optional(
+      list('names lists pods by name.', string('The name of a pod.', { max: 253, min: 1 }), { max: 100, min: 1, set: true }),
+    ),
+    workload: optional(
+      object('workload picks the pods that belong to one workload.', {
+        kind: enumeration('kind of the workload.', ['Deployment', 'StatefulSet', 'DaemonSet', 'ReplicaSet']),
+        name: string('name of the workload.', { max: 253, min: 1 }),
+      }),
+    ),
+    minAge: defaulted(
+      duration('minAge leaves out pods that were created more recently than this. Default 10s.', { zero: true }),
+      '10s',
+    ),
+    unmanaged: defaulted(
+      boolean(
+        'unmanaged also admits pods that nothing would replace one for one: without a controller, of a DaemonSet, or static. Default false.',
+      ),
+      false,
+    ),
+  },
+  [exactlyOne(['selector', 'names', 'workload'], 'what to pick pods by')],
+);
+
+const targets = object(
+  'targets says what the fault is applied to. One pod when neither `count` nor `percent` is given.',
+  {
+    pods: podTargets,
+    count: optional(integer('count is how many of the candidates are drawn; all of them when there are fewer.', { min: 1, max: 10_000 })),
+    percent: optional(
+      integer('percent (1 to 100) of the candidates is drawn, rounded down, but at least one.', { min: 1, max: 100 }),
+    ),
+  },
+  [
+    {
+      rule: '!(has(self.count) && has(self.percent))',
+      message: 'at most one of `count`, `percent` may be given',
+    },
+  ],
+);
+
+/** What a step's fault is applied to. */
+export type Targets = Infer<typeof targets>;
+
+const stepFields = {
+  name: string('name of the step, unique in the method; it becomes part of the names of injections.', {
+    max: 40,
+    min: 1,
+    pattern: dnsLabel,
+  }),
+  targets,
+  duration: optional(
+    duration(
+      'duration the fault is held, counted from its confirmation on the targets. Left out: a one-shot fault is held until as many pods are Ready as before, at most 30s.',
+    ),
+  ),
+  parallel: optional(
+    boolean('parallel starts this step together with the step before it. Default false: it starts when that one has ended.'),
+  ),
+} satisfies Fields;
+
+const hypothesisFields = {
+  name: string('name of the probe, unique in the hypothesis.', { max: 63, min: 1, pattern: dnsLabel }),
+  expect: expectation,
+  stages: defaulted(
+    list(
+      'stages in which the probe is judged. Default: all three.',
+      enumeration('A stage.', probeStages),
+      { max: 3, min: 1, set: true },
+    ),
+    [...probeStages],
+  ),
+  minSamples: optional(
+    integer('minSamples a stage needs before it is judged; with fewer it is never a pass. Default 30 for `http`, 3 for `resource`.', {
+      min: 1,
+      max: 100_000,
+    }),
+  ),
+} satisfies Fields;
+
+const safeguards = object('safeguards bound what the experiment may do.', {
+  maxTargets: optional(
+    integer('maxTargets is how many different targets the whole run may hit; a run that wants more is refused. Left out: no limit beyond the steps\' own.', {
+      min: 1,
+      max: 10_000,
+    }),
+  ),
+  abortOn: optional(
+    list(
+      'abortOn names probes of the hypothesis: as soon as one is violated during the fault, the fault is taken back and the run fails. Left out: the fault is held to its end.',
+      string('The name of a probe.', { max: 63, min: 1 }),
+      { max: 20, set: true },
+    ),
+  ),
+});
+
+/** One entry of a union of plug-ins: the field's name and its schema. */
+export interface Member {
+  name: string;
+  schema: Schema;
+  /** Rules that relate the member's fields to those beside it. */
+  rules?: Rule[];
+}
+
+function union(members: readonly Member[]): Fields {
+  return Object.fromEntries(members.map((member) => [member.name, optional(member.schema as Schema<unknown, true>)]));
+}
+
+function memberRules(members: readonly Member[]): Rule[] {
+  return members.flatMap((member) => member.rules ?? []);
+}
+
+const names = (members: readonly Member[]) => members.map((member) => member.name);
+
+/** The schema of `Experiment.spec`, given the faults and probes that work. */
+export function experimentSpec(faults: readonly Member[], probes: readonly Member[]) {
+  const probe = object(
+    'A probe and what is expected of it.',
+    { ...hypothesisFields, ...union(probes) },
+    [
+      exactlyOne(names(probes), 'what to probe'),
+      { rule: '!has(self.expect.that) || has(self.resource)', message: '`expect.that` may only be given when `resource` is' },
+      ...memberRules(probes),
+    ],
+  );
+  const step = object('One fault on one set of targets.', { ...stepFields, ...union(faults) }, [
+    exactlyOne(names(faults), 'what fault to inject'),
+    ...memberRules(faults),
+  ]);
+  return object(
+    'spec of the experiment. It can be edited at any time; the next run takes it.',
+    {
+      description: optional(string('description says in a sentence what is believed to hold.', { max: 1024 })),
+      hypothesis: optional(
+        list('hypothesis is the steady state: probes and what is expected of them. Without one no run can pass.', probe, {
+          max: 20,
+          key: 'name',
+        }),
+      ),
+      method: list('method is the faults to inject, in order.', step, { max: 20, min: 1, key: 'name' }),
+      safeguards: optional(safeguards),
+      recovery: defaulted(
+        object('recovery says how soon the steady state must be back.', {
+          within: defaulted(
+            duration('within is how long after the last revert the steady state must be back. Default 60s.'),
+            '60s',
+          ),
+        }),
+        { within: '60s' },
+      ),
+      timeout: defaulted(
+        duration('timeout from the start of the run to the end of the fault; then everything is taken back. Default 1h.'),
+        '1h',
+      ),
+    },
+    [
+      {
+        rule: "!has(self.safeguards) || !has(self.safeguards.abortOn) || self.safeguards.abortOn.all(name, has(self.hypothesis) && self.hypothesis.exists(probe, probe.name == name))",
+        message: 'must name probes of `hypothesis`',
+        fieldPath: '.safeguards.abortOn',
+      },
+      {
+        rule: '!has(self.method[0].parallel) || !self.method[0].parallel',
+        message: 'the first step has no step before it to be `parallel` with',
+        fieldPath: '.method',
+      },
+    ],
+  );
+}
+
+/** One step: the fields all steps share; the fault stands beside them under its own name. */
+export type Step = { [K in keyof StepBase]: StepBase[K] };
+type StepBase = Infer<ReturnType<typeof stepObject>>;
+const stepObject = () => object('', stepFields);
+
+/** One probe: the fields all probes share; what is probed stands beside them under its own name. */
+export type HypothesisProbe = { [K in keyof ProbeBase]: ProbeBase[K] };
+type ProbeBase = Infer<ReturnType<typeof probeObject>>;
+const probeObject = () => object('', hypothesisFields);
+
+/** `Experiment.spec` as the API server returns it, with every default filled in. */
+export interface ExperimentSpec {
+  description?: string;
+  hypothesis?: HypothesisProbe[];
+  method: Step[];
+  safeguards?: Infer<typeof safeguards>;
+  recovery: { within: string };
+  timeout: string;
+}
+
+const experimentStatus = object('status of the experiment, written by the controller.', {
+  observedGeneration: optional(
+    integer('observedGeneration is the generation that `conditions` describe.', { min: 0, max: Number.MAX_SAFE_INTEGER }),
+  ),
+  conditions: optional(conditions),
+  lastRun: optional(
+    object('lastRun is the run that finished last.', {
+      name: string('name of the run.', { max: 253 }),
+      verdict: string('verdict of the run.', { max: 32 }),
+      reason: string('reason of the verdict.', { max: 64 }),
+      finishTime: time('finishTime of the run.'),
+    }),
+  ),
+});
+
+/** `Experiment.status`. */
+export interface ExperimentStatus {
+  observedGeneration?: number;
+  conditions?: Condition[];
+  lastRun?: { name: string; verdict: string; reason: string; finishTime: string };
+}
+
+/** An Experiment as read from the API server. */
+export type Experiment = Resource<ExperimentSpec, ExperimentStatus>;
+
+/** The Experiment kind, given the schema of its spec. */
+export function experimentKind(spec: Schema, check: Kind['check']): Kind {
+  return {
+    kind: 'Experiment',
+    plural: 'experiments',
+    // `exp` belongs to Argo Rollouts.
+    shortNames: ['sqe'],
+    scope: 'Namespaced',
+    summary: 'An Experiment says what is believed to hold, which faults to inject, and within which bounds.',
+    maxNameLength: 52,
+    spec,
+    status: experimentStatus,
+    columns: [
+      { name: 'Verdict', type: 'string', jsonPath: '.status.lastRun.verdict', description: 'Verdict of the last run.' },
+      { name: 'Reason', type: 'string', jsonPath: '.status.lastRun.reason', description: 'Why.' },
+      { name: 'Last-Run', type: 'date', jsonPath: '.status.lastRun.finishTime', description: 'When it finished.' },
+      {
+        name: 'Ready',
+        type: 'string',
+        jsonPath: '.status.conditions[?(@.type=="Ready")].status',
+        description: 'Whether the experiment is valid.',
+      },
+      { name: 'Description', type: 'string', jsonPath: '.spec.description', description: 'What is believed.', wide: true },
+    ],
+    check,
+  };
+}
+

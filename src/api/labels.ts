@@ -1,0 +1,38 @@
+/** Every label, annotation and finalizer of Squall, all under the one domain it owns. */
+
+/** The API group of all kinds. */
+export const GROUP = 'squall.dev';
+/** The only version served. */
+export const VERSION = 'v1alpha1';
+/** `apiVersion` of all kinds. */
+export const API_VERSION = `${GROUP}/${VERSION}`;
+
+/** On runs and injections: the name of the Experiment the run was made from. */
+export const LABEL_EXPERIMENT = `${GROUP}/experiment`;
+/** On injections: the UID of the run they belong to. An owner reference across namespaces would get them deleted. */
+export const LABEL_RUN_UID = `${GROUP}/run-uid`;
+/** On injections: the step of the run's method. */
+export const LABEL_STEP = `${GROUP}/step`;
+/** On pods, `"true"`: never hit this one. */
+export const LABEL_PROTECTED = `${GROUP}/protected`;
+/** On all that Squall installs; pods that carry it with the value `squall` are never hit. */
+export const LABEL_PART_OF = 'app.kubernetes.io/part-of';
+/** The value of `LABEL_PART_OF` on Squall's own objects. */
+export const PART_OF = 'squall';
+
+/** On runs: the file an Experiment was read from when `squall run` made the run. */
+export const ANNOTATION_FILE = `${GROUP}/file`;
+/** On Experiments: the verdict its author expects, such as `Failed`; read by the demo. */
+export const ANNOTATION_EXPECTED_VERDICT = `${GROUP}/expected-verdict`;
+/** On pods of an embedded cluster whose image has no command: the process only sleeps. */
+export const ANNOTATION_STAND_IN = `${GROUP}/stand-in`;
+
+/** On runs, from the first intent to the proven revert. */
+export const FINALIZER = `${GROUP}/revert`;
+
+/** The namespace Squall lives in unless told otherwise. Injections and the controller's Lease are there. */
+export const DEFAULT_NAMESPACE = 'squall-system';
+/** The SafetyPolicy that `squall halt` creates and `squall resume` deletes. */
+export const HALT_POLICY = 'squall-halt';
+/** The controller's leader-election Lease. */
+export const CONTROLLER_LEASE = 'squall-controller';

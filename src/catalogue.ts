@@ -1,0 +1,39 @@
+import { experimentKind, experimentSpec, type ExperimentSpec } from './api/experiment.js';
+import { runKind, runSpec, type RunSpec } from './api/experiment-run.js';
+import { injectionKind } from './api/injection.js';
+import type { Kind } from './api/kind.js';
+import { safetyPolicyKind } from './api/safety-policy.js';
+import { faults } from './faults/index.js';
+import { probes } from './probes/index.js';
+
+/** A place in an object, from its root, and what is wrong there. */
+export interface SpecProblem {
+  path: (string | number)[];
+  message: string;
+}
+
+/**
+ * What the schema can't say of an experiment: expressions that don't compile, patterns that are none. `root` is where
+ * the experiment's spec stands in the object.
+ */
+export function checkExperiment(spec: ExperimentSpec, root: (string | number)[]): SpecProblem[] {
+  const hypothesis = spec.hypothesis ?? [];
+  return hypothesis.flatMap((entry, index) =>
+    probes.flatMap((probe) => {
+      const params = (entry as unknown as Record<string, unknown>)[probe.name];
+      if (params === undefined) return [];
+      const found = probe.check?.(params, entry.expect) ?? [];
+      return found.map(({ path, message }) => ({ path: [...root, 'hypothesis', index, ...path], message }));
+    }),
+  );
+}
+
+const spec = experimentSpec(faults, probes);
+
+/** All kinds of Squall, put together from the fault and probe catalogues. */
+export const kinds: readonly Kind[] = [
+  experimentKind(spec, (value) => checkExperiment(value as ExperimentSpec, ['spec'])),
+  runKind(runSpec(spec), (value) => checkExperiment((value as RunSpec).template, ['spec', 'template'])),
+  injectionKind(faults),
+  safetyPolicyKind,
+];

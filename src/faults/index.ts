@@ -1,0 +1,19 @@
+import type { Fault } from './fault.js';
+import { podKill } from './pod-kill.js';
+
+/** Every fault that works, in the order of the documentation. */
+export const faults: readonly Fault[] = [
+  podKill, // pods lost
+];
+
+/**
+ * The fault that a step or an injection asks for, with its parameters.
+ * Throws when it asks for none: its schema should have made that impossible.
+ */
+export function faultOf(holder: object): { fault: Fault; params: unknown } {
+  for (const fault of faults) {
+    const params = (holder as Record<string, unknown>)[fault.name];
+    if (params !== undefined) return { fault, params };
+  }
+  throw new Error(`asks for no fault this version knows: ${faults.map((fault) => fault.name).join(', ')}`);
+}

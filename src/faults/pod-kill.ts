@@ -1,0 +1,44 @@
+import { duration, object, optional } from '../api/schema.js';
+import { parseDuration } from '../stats/duration.js';
+import { fault } from './fault.js';
+
+const schema = object(
+  'podKill deletes the targets. There is nothing to take back: their controllers make new ones.',
+  {
+    gracePeriod: optional(
+      duration('gracePeriod between SIGTERM and SIGKILL, in whole seconds; `0s` kills at once. Left out: the pod\'s own.', {
+        zero: true,
+        wholeSeconds: true,
+      }),
+    ),
+    repeatEvery: optional(
+      duration('repeatEvery draws and kills anew this often while the step\'s `duration` lasts. Left out: once.'),
+    ),
+  },
+);
+
+/** Deletes pods, each by its UID, so that no pod is killed twice. */
+export const podKill = fault({
+  name: 'podKill',
+  summary: 'Deletes pods, with their grace period or without.',
+  schema,
+  rules: [
+    {
+      rule: '!has(self.podKill) || !has(self.podKill.repeatEvery) || has(self.duration)',
+      message: '`podKill.repeatEvery` may only be given when the step has a `duration`',
+    },
+  ],
+  example: { gracePeriod: '0s' },
+  oneShot: true,
+  needs: [{ group: '', resource: 'pods', verbs: ['delete'] }],
+  apply: (params, target) => [
+    {
+      do: 'deletePod',
+      namespace: target.namespace,
+      name: target.name,
+      uid: target.uid,
+      ...(params.gracePeriod !== undefined && { gracePeriodSeconds: parseDuration(params.gracePeriod) / 1000 }),
+    },
+  ],
+  repeatEvery: (params) => params.repeatEvery,
+});

@@ -1,0 +1,12 @@
+/** Something to do to the cluster, as data: a dry run can print it and one interpreter performs it. */
+export type Step = DeletePod;
+
+/** Delete one pod, and only the pod with that UID. */
+export interface DeletePod {
+  do: 'deletePod';
+  namespace: string;
+  name: string;
+  uid: string;
+  /** Whole seconds between SIGTERM and SIGKILL; undefined: the pod's own grace period. */
+  gracePeriodSeconds?: number;
+}
