@@ -1,9 +1,9 @@
 import type { ServerClock } from './clock.js';
+import { Discovery } from './discovery.js';
 import { ApiError } from './errors.js';
 import {
   apiVersionOf,
   collectionPath,
-  groupPath,
   type Json,
   type KubeObject,
   objectPath,
@@ -11,6 +11,8 @@ import {
   type Resource,
 } from './resource.js';
 import type { Query, RequestOptions, Transport, WatchEvent } from './transport.js';
+
+export { UnknownKindError } from './discovery.js';
 
 /** Settings every call takes. */
 export type CallOptions = Pick<RequestOptions, 'signal' | 'timeoutMs' | 'priority'>;
@@ -64,17 +66,12 @@ export interface DeleteOptions extends CallOptions {
   propagationPolicy?: 'Background' | 'Foreground' | 'Orphan';
 }
 
-/** The cluster serves no such kind. */
-export class UnknownKindError extends Error {
-  override readonly name = 'UnknownKindError';
-}
-
 const defaultPageSize = 500;
 const maxRestarts = 5;
 
 /** Reads and writes objects as plain JSON. Every method throws ApiError or TransportError. */
 export class Client {
-  readonly #discovered = new Map<string, Resource[]>();
+  readonly #discovery = new Discovery();
 
   constructor(readonly transport: Transport) {}
 
@@ -253,31 +250,7 @@ export class Client {
    * @throws UnknownKindError when the cluster does not serve it
    */
   async discover(apiVersion: string, kind: string, options: CallOptions = {}): Promise<Resource> {
-    const find = (): Resource | undefined =>
-      this.#discovered.get(apiVersion)?.find((resource) => resource.kind === kind);
-    const known = find();
-    if (known) return known;
-    const served = await this.#served(apiVersion, options);
-    // What the cluster does not serve is not remembered: the names come from users and have no end.
-    if (served.length > 0) this.#discovered.set(apiVersion, served);
-    const found = find();
-    if (found) return found;
-    const kinds = served.map((resource) => resource.kind).join(', ');
-    const hint = kinds === '' ? `it serves no ${apiVersion}` : `${apiVersion} has ${kinds}`;
-    throw new UnknownKindError(`The cluster has no kind ${kind} in ${apiVersion}: ${hint}.`);
-  }
-
-  async #served(apiVersion: string, options: CallOptions): Promise<Resource[]> {
-    const [version = '', group = ''] = apiVersion.split('/').reverse();
-    try {
-      const list = await this.#call<Json>(options, { method: 'GET', path: groupPath(apiVersion) });
-      return (list.resources ?? [])
-        .filter((entry: Json) => !entry.name.includes('/'))
-        .map((entry: Json) => ({ group, version, plural: entry.name, namespaced: entry.namespaced, kind: entry.kind }));
-    } catch (error) {
-      if (error instanceof ApiError && error.isNotFound) return [];
-      throw error;
-    }
+    return this.#discovery.find(apiVersion, kind, (path) => this.#call(options, { method: 'GET', path }));
   }
 
   async #call<T = Json>({ signal, timeoutMs, priority }: CallOptions, request: RequestOptions): Promise<T> {

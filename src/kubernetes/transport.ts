@@ -127,10 +127,11 @@ class HttpTransport implements Transport {
         return await this.#once(options, signal, freshCredentials);
       } catch (error) {
         if (signal.aborted) throw this.#aborted(options, error);
-        const refused = error instanceof ApiError && error.status === 401 && !freshCredentials;
-        const wait = refused ? 0 : retryDelay(error, options.method, attempt);
+        const wait = freshCredentials
+          ? retryDelay(error, options.method, attempt)
+          : firstDelay(error, options.method, attempt);
         if (systemTiming.now() + wait >= deadline) throw error;
-        freshCredentials = refused;
+        freshCredentials = isUnauthorized(error);
         await sleep(wait, systemTiming, signal);
       }
     }
@@ -209,6 +210,15 @@ class HttpTransport implements Transport {
     if (body !== undefined) headers['content-type'] = contentType ?? 'application/json';
     return { method, path, headers, body: body === undefined ? undefined : JSON.stringify(body), signal };
   }
+}
+
+function isUnauthorized(error: unknown): boolean {
+  return error instanceof ApiError && error.status === 401;
+}
+
+/** Like {@link retryDelay}, but credentials that have expired are worth one more try with new ones. */
+function firstDelay(error: unknown, method: string, attempt: number): number {
+  return isUnauthorized(error) ? 0 : retryDelay(error, method, attempt);
 }
 
 /** Milliseconds until the next try; infinite when there should be none. */
