@@ -1,3 +1,4 @@
+import type { Page } from './client.js';
 import { type KubeObject, keyOf } from './resource.js';
 
 /** Told of a change: `next` is missing when the object is gone, `previous` when it is new. */
@@ -10,11 +11,9 @@ interface Entry<T> {
 
 /** A list in progress; what it has not seen when it is finished is gone. */
 export interface ListInProgress {
-  add(object: KubeObject): void;
-  /** Forgets the pages so far: the server began again. */
-  restart(): void;
-  /** @param version the resource version of the list */
-  finish(version: string): void;
+  /** Takes a page; with `restarted` the pages before are forgotten. */
+  take(page: Page): void;
+  finish(): void;
 }
 
 /**
@@ -84,24 +83,29 @@ export class ObjectCache<T> {
   /** Begins a list; objects are taken as they come, and what is missing goes when it is finished. */
   startList(): ListInProgress {
     let listed = new Set<string>();
+    let listVersion = '';
+    // A server that went back (a restored backup) is right all the same: then nothing cached counts as newer.
+    const keeps = (cached: string, version: string): boolean =>
+      isNewer(cached, version) && !isNewer(this.#seen, listVersion);
     return {
-      add: (object) => {
-        const key = keyOfObject(object);
-        const version = object.metadata.resourceVersion ?? '';
-        listed.add(key);
-        const present = this.#entries.get(key);
-        if (!present || !(present.version === version || isNewer(present.version, version)))
-          this.#set(key, object, version);
+      take: ({ items, restarted, resourceVersion }) => {
+        if (restarted) listed = new Set();
+        listVersion = resourceVersion;
+        for (const item of items) {
+          const key = keyOfObject(item);
+          const version = item.metadata.resourceVersion ?? '';
+          const present = this.#entries.get(key);
+          listed.add(key);
+          if (!present || !(present.version === version || keeps(present.version, version)))
+            this.#set(key, item, version);
+        }
       },
-      restart: () => {
-        listed = new Set();
-      },
-      finish: (version) => {
+      finish: () => {
         for (const [key, entry] of this.#entries) {
           // Our own create may be newer than the list.
-          if (!listed.has(key) && !isNewer(entry.version, version)) this.#remove(key);
+          if (!listed.has(key) && !keeps(entry.version, listVersion)) this.#remove(key);
         }
-        this.#seen = version;
+        this.#seen = listVersion;
       },
     };
   }

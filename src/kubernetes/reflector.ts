@@ -121,11 +121,10 @@ export class Reflector<T> {
     let version = '';
     const options = { ...this.#selection(), ...(pageSize === undefined ? {} : { limit: pageSize }) };
     for await (const page of client.listAll(resource, options)) {
-      if (page.restarted) list.restart();
-      for (const item of page.items) list.add(item);
+      list.take(page);
       version = page.resourceVersion;
     }
-    list.finish(version);
+    list.finish();
     this.#version = version;
     this.#refusals = 0;
     this.#resolveSynced();

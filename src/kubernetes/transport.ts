@@ -85,6 +85,7 @@ export interface TransportOptions {
 }
 
 const retryLimits = { baseMs: 100, maxMs: 5_000 };
+const defaultTimeoutMs = 30_000;
 const never = Number.POSITIVE_INFINITY;
 const repeatable = new Set(['GET', 'PUT', 'DELETE']);
 
@@ -116,10 +117,7 @@ class HttpTransport implements Transport {
   }
 
   async request(options: RequestOptions): Promise<Response> {
-    const timeoutMs = options.timeoutMs ?? 30_000;
-    const deadline = systemTiming.now() + timeoutMs;
-    const limit = AbortSignal.timeout(Math.ceil(timeoutMs));
-    const signal = options.signal ? AbortSignal.any([options.signal, limit]) : limit;
+    const { deadline, signal } = limitsOf(options);
     let freshCredentials = false;
     for (let attempt = 0; ; attempt += 1) {
       if (options.priority !== 'high') await this.#awaitTurn(signal, options);
@@ -195,7 +193,7 @@ class HttpTransport implements Transport {
     const last = cause instanceof ApiError || cause instanceof ConnectionError ? ` The last try: ${cause.message}` : '';
     return new TransportError(
       'TIMEOUT',
-      `${method} ${path} on ${this.server} took longer than ${timeoutMs ?? 30_000} ms.${last}`,
+      `${method} ${path} on ${this.server} took longer than ${timeoutMs ?? defaultTimeoutMs} ms.${last}`,
       {
         cause,
       },
@@ -210,6 +208,11 @@ class HttpTransport implements Transport {
     if (body !== undefined) headers['content-type'] = contentType ?? 'application/json';
     return { method, path, headers, body: body === undefined ? undefined : JSON.stringify(body), signal };
   }
+}
+
+function limitsOf({ timeoutMs = defaultTimeoutMs, signal }: RequestOptions): { deadline: number; signal: AbortSignal } {
+  const limit = AbortSignal.timeout(Math.ceil(timeoutMs));
+  return { deadline: systemTiming.now() + timeoutMs, signal: signal ? AbortSignal.any([signal, limit]) : limit };
 }
 
 function isUnauthorized(error: unknown): boolean {
