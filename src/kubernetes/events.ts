@@ -89,9 +89,7 @@ export class EventRecorder {
     }
     if (this.#pending.size >= maxPending || !this.#budget(objectKey).tryTake()) return;
     this.#pending.set(key, { input, count: 1, first: now, last: now });
-    this.#writing ??= this.#writeAll().finally(() => {
-      this.#writing = undefined;
-    });
+    this.#writing ??= this.#writeAll();
   }
 
   /** Resolves when all that was noted is written, or has failed. */
@@ -112,6 +110,7 @@ export class EventRecorder {
       this.#pending.delete(key);
       await this.#write(key, pending).catch((error: unknown) => this.#options.onError?.(error));
     }
+    this.#writing = undefined;
   }
 
   async #write(key: string, pending: Pending): Promise<void> {

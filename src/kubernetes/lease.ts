@@ -91,7 +91,7 @@ export class LeaderElector {
     return this.#leading && this.#timing.now() - this.#renewedAt < this.#deadlineMs;
   }
 
-  /** Stops leading, and releases the Lease so that another one need not wait. */
+  /** Stops leading, and releases the Lease so that another one need not wait. Call it when nothing acts any more. */
   async stop(): Promise<void> {
     const led = this.isLeader();
     this.#abort.abort();
@@ -125,7 +125,7 @@ export class LeaderElector {
     if (!ours && !this.#isFree(spec)) return false;
     const sentAt = this.#timing.now();
     this.#lease = await this.#write(lease, this.#record(spec, ours));
-    this.#renewed(sentAt, this.#lease.spec?.leaseTransitions ?? 0);
+    this.#renewed(sentAt, this.#lease.spec?.leaseTransitions ?? 0, ours);
     return true;
   }
 
@@ -173,12 +173,11 @@ export class LeaderElector {
     return client.replace<Lease>(leases, { ...previous, spec: { ...previous.spec, ...spec } }, this.#call());
   }
 
-  #renewed(sentAt: number, transition: number): void {
+  #renewed(sentAt: number, transition: number, continued: boolean): void {
     this.#renewedAt = sentAt;
     this.#cancelExpiry();
     this.#cancelExpiry = this.#timing.schedule(sentAt + this.#deadlineMs - this.#timing.now(), () => this.#lose());
     if (this.#leading) return;
-    const continued = this.#ledTransition === transition;
     this.#leading = true;
     this.#ledTransition = transition;
     this.#guard(() => this.#options.onAcquired({ continued }));

@@ -37,6 +37,7 @@ export class WorkQueue {
   readonly #failures = new Map<string, number>();
   #idleWaiters: (() => void)[] = [];
   #progressAt: number;
+  #dispatching = false;
   #stopped = false;
 
   constructor(options: WorkQueueOptions) {
@@ -46,23 +47,20 @@ export class WorkQueue {
     this.#progressAt = this.#timing.now();
   }
 
-  /** Has a key worked on as soon as a worker is free, also when it was to come later or is backing off. */
+  /**
+   * Has a key worked on as soon as a worker is free, also when it was to come later. One that is backing off is brought
+   * forward to the shortest delay, no more: its failures may well be what adds it.
+   */
   add(key: string): void {
-    if (this.#stopped) return;
-    this.#cancelLater(key);
-    if (this.#running.has(key)) {
-      this.#again.add(key);
-      return;
-    }
-    this.#waiting.add(key);
-    this.#dispatch();
+    if (this.#failures.has(key) && !this.#running.has(key)) this.addAfter(key, this.#backoff.baseMs);
+    else this.#enqueue(key);
   }
 
   /** Has a key worked on in so many milliseconds; of several such wishes the earliest wins. */
   addAfter(key: string, milliseconds: number): void {
     if (this.#stopped) return;
     if (milliseconds <= 0) {
-      this.add(key);
+      this.#enqueue(key);
       return;
     }
     if (this.#waiting.has(key) || this.#again.has(key)) return;
@@ -72,7 +70,7 @@ export class WorkQueue {
     this.#cancelLater(key);
     const cancel = this.#timing.schedule(milliseconds, () => {
       this.#later.delete(key);
-      this.add(key);
+      this.#enqueue(key);
     });
     this.#later.set(key, { due, cancel });
   }
@@ -109,10 +107,27 @@ export class WorkQueue {
     return drained;
   }
 
+  #enqueue(key: string): void {
+    if (this.#stopped) return;
+    this.#cancelLater(key);
+    if (this.#running.has(key)) {
+      this.#again.add(key);
+      return;
+    }
+    if (this.length === 0) this.#progressAt = this.#timing.now();
+    this.#waiting.add(key);
+    if (this.#dispatching) return;
+    this.#dispatching = true;
+    // In a later turn, so that all events of one chunk of a watch are one reconcile.
+    setImmediate(() => {
+      this.#dispatching = false;
+      this.#dispatch();
+    });
+  }
+
   #dispatch(): void {
     for (const key of this.#waiting) {
       if (this.#running.size >= this.#options.workers) return;
-      if (this.#running.size === 0) this.#progressAt = this.#timing.now();
       this.#waiting.delete(key);
       this.#running.add(key);
       void this.#run(key);
