@@ -1,4 +1,4 @@
-import { enumeration, integer, list, object, optional, string, time, type Infer } from './schema.js';
+import { enumeration, type Infer, integer, list, object, optional, string, time } from './schema.js';
 
 /** The standard condition of the API conventions, with every string bounded. */
 export const condition = object('One aspect of the current state.', {
@@ -8,7 +8,10 @@ export const condition = object('One aspect of the current state.', {
   message: string('message says the same for people.', { max: 2048 }),
   lastTransitionTime: time('lastTransitionTime is when status last changed, in API-server time.'),
   observedGeneration: optional(
-    integer('observedGeneration is the generation the condition was computed from.', { min: 0, max: Number.MAX_SAFE_INTEGER }),
+    integer('observedGeneration is the generation the condition was computed from.', {
+      min: 0,
+      max: Number.MAX_SAFE_INTEGER,
+    }),
   ),
 });
 
@@ -16,10 +19,14 @@ export const condition = object('One aspect of the current state.', {
 export type Condition = Infer<typeof condition>;
 
 /** The list of conditions of a status, told apart by type. */
-export const conditions = list('conditions are the truth about the object; other fields are derived for people.', condition, {
-  max: 16,
-  key: 'type',
-});
+export const conditions = list(
+  'conditions are the truth about the object; other fields are derived for people.',
+  condition,
+  {
+    max: 16,
+    key: 'type',
+  },
+);
 
 /** Puts a condition in the list; `lastTransitionTime` moves only when `status` flips. Returns a new list. */
 export function withCondition(

@@ -1,24 +1,32 @@
-import { conditions, type Condition } from './conditions.js';
-import { probeStages, type ExperimentSpec, type ProbeStage } from './experiment.js';
+import { type Condition, conditions } from './conditions.js';
+import { type ExperimentSpec, type ProbeStage, probeStages } from './experiment.js';
 import type { Kind, Resource } from './kind.js';
-import { reasons, verdicts, type Reason, type Verdict } from './reasons.js';
+import { type Reason, reasons, type Verdict, verdicts } from './reasons.js';
 import {
   boolean,
   defaulted,
   enumeration,
+  type Infer,
   integer,
   list,
   number,
   object,
   optional,
+  type Schema,
   string,
   time,
-  type Infer,
-  type Schema,
 } from './schema.js';
 
 /** The stages of a run, in order. Derived for people; the conditions are the truth. */
-export const runStages = ['Admitted', 'Baseline', 'Injecting', 'Holding', 'Reverting', 'Recovering', 'Finished'] as const;
+export const runStages = [
+  'Admitted',
+  'Baseline',
+  'Injecting',
+  'Holding',
+  'Reverting',
+  'Recovering',
+  'Finished',
+] as const;
 /** Where a run is. */
 export type RunStage = (typeof runStages)[number];
 
@@ -37,16 +45,19 @@ export function runSpec(template: Schema) {
     {
       template: template as Schema<ExperimentSpec, true>,
       seed: optional(
-        integer('seed of the draw of targets: the same seed and candidates give the same targets. Left out: taken from the run\'s UID.', {
-          min: 0,
-          max: maxSafe,
-        }),
+        integer(
+          "seed of the draw of targets: the same seed and candidates give the same targets. Left out: taken from the run's UID.",
+          {
+            min: 0,
+            max: maxSafe,
+          },
+        ),
       ),
       trigger: defaulted(
-        enumeration('trigger says who started the run: `Manual` for a person, `Command` for `squall run`. Default `Manual`.', [
-          'Manual',
-          'Command',
-        ]),
+        enumeration(
+          'trigger says who started the run: `Manual` for a person, `Command` for `squall run`. Default `Manual`.',
+          ['Manual', 'Command'],
+        ),
         'Manual',
       ),
       abort: optional(
@@ -83,7 +94,9 @@ const removed = object('removed counts the pods that each filter took out, in th
   completed: count('completed pods have ended.'),
   notReady: count('notReady pods are not Ready.'),
   tooYoung: count('tooYoung pods were created less than `minAge` ago.'),
-  protected: count('protected pods are in a protected namespace, carry the label squall.dev/protected, or are Squall\'s own.'),
+  protected: count(
+    "protected pods are in a protected namespace, carry the label squall.dev/protected, or are Squall's own.",
+  ),
   unmanaged: count('unmanaged pods would not be replaced and `unmanaged` is not set.'),
 });
 
@@ -94,7 +107,7 @@ const selection = list(
   'selection says what was drawn for each step, recorded before anything was hit.',
   object('The draw of one step.', {
     step: string('step is its name.', { max: 63 }),
-    matched: count('matched is how many pods the step\'s targets name.'),
+    matched: count("matched is how many pods the step's targets name."),
     removed,
     candidates: count('candidates is how many were left to draw from.'),
     chosen: count('chosen is how many were drawn.'),
@@ -116,11 +129,15 @@ const steps = list(
     hit: count('hit is how many took the fault.'),
     effective: count('effective is how many show the effect.'),
     names: optional(
-      list('names of the first 100 targets that were hit.', string('The name of a target.', { max: 253 }), { max: 100 }),
+      list('names of the first 100 targets that were hit.', string('The name of a target.', { max: 253 }), {
+        max: 100,
+      }),
     ),
     message: optional(string('message says what is worth knowing, such as why fewer were hit.', { max: 1024 })),
     startTime: optional(time('startTime is when the fault was asked for.')),
-    confirmedTime: optional(time('confirmedTime is when the fault was confirmed on its targets; the duration counts from here.')),
+    confirmedTime: optional(
+      time('confirmedTime is when the fault was confirmed on its targets; the duration counts from here.'),
+    ),
     roundTime: optional(time('roundTime is when the last round was asked for.')),
     endTime: optional(time('endTime is when the step ended and its fault was taken back.')),
   }),
@@ -130,7 +147,9 @@ const steps = list(
 const stageResult = object('What the samples of one stage say.', {
   stage: enumeration('stage of the samples.', probeStages),
   samples: count('samples that counted.'),
-  ownErrors: count('ownErrors are samples that failed on our side, such as those sent more than 10 ms late; they count neither way.'),
+  ownErrors: count(
+    'ownErrors are samples that failed on our side, such as those sent more than 10 ms late; they count neither way.',
+  ),
   successRate: optional(number('successRate from 0 to 100.')),
   latencyP50Milliseconds: optional(number('latencyP50Milliseconds is the median latency.')),
   latencyP95Milliseconds: optional(number('latencyP95Milliseconds is the 95th percentile.')),
@@ -166,7 +185,9 @@ const runStatus = object('status of the run, written by the controller.', {
   verdict: optional(enumeration('verdict, once finished.', verdicts)),
   reason: optional(enumeration('reason of the verdict.', Object.keys(reasons) as Reason[])),
   message: optional(string('message says the verdict in a sentence, or what the run is doing.', { max: 2048 })),
-  observedGeneration: optional(integer('observedGeneration is the generation last acted on.', { min: 0, max: maxSafe })),
+  observedGeneration: optional(
+    integer('observedGeneration is the generation last acted on.', { min: 0, max: maxSafe }),
+  ),
   seed: optional(integer('seed the targets were drawn with; `spec.seed` repeats it.', { min: 0, max: maxSafe })),
   startTime: optional(time('startTime of the run, in API-server time.')),
   stageTime: optional(time('stageTime is when the current stage began.')),
@@ -216,7 +237,13 @@ export function runKind(spec: Schema, check: Kind['check']): Kind {
       { name: 'Reason', type: 'string', jsonPath: '.status.reason', description: 'Why.' },
       { name: 'Stage', type: 'string', jsonPath: '.status.stage', description: 'Where the run is.' },
       { name: 'Recovery', type: 'number', jsonPath: '.status.recoverySeconds', description: 'Seconds to recover.' },
-      { name: 'Message', type: 'string', jsonPath: '.status.message', description: 'The result in a sentence.', wide: true },
+      {
+        name: 'Message',
+        type: 'string',
+        jsonPath: '.status.message',
+        description: 'The result in a sentence.',
+        wide: true,
+      },
     ],
     check,
   };

@@ -1,22 +1,22 @@
+import { type Condition, conditions } from './conditions.js';
 import type { Kind, Resource } from './kind.js';
-import { conditions, type Condition } from './conditions.js';
 import {
   boolean,
   defaulted,
   duration,
   enumeration,
   exactlyOne,
+  type Fields,
+  type Infer,
   integer,
   list,
   map,
   object,
   optional,
-  string,
-  time,
-  type Fields,
-  type Infer,
   type Rule,
   type Schema,
+  string,
+  time,
 } from './schema.js';
 
 /** A DNS label (RFC 1123), as Kubernetes wants for names that become parts of other names. */
@@ -65,7 +65,8 @@ export const expectation = object(
   [
     {
       rule: 'has(self.successRate) || has(self.latencyP50) || has(self.latencyP95) || has(self.latencyP99) || has(self.consecutiveFailures) || has(self.that)',
-      message: 'must expect something: `successRate`, `latencyP50`, `latencyP95`, `latencyP99`, `consecutiveFailures` or `that`',
+      message:
+        'must expect something: `successRate`, `latencyP50`, `latencyP95`, `latencyP99`, `consecutiveFailures` or `that`',
     },
   ],
 );
@@ -82,18 +83,21 @@ const labelSelector = object(
     matchExpressions: optional(
       list(
         'matchExpressions must all hold.',
-        object('One requirement.', {
-          key: string('key is the label.', { max: 317, min: 1 }),
-          operator: enumeration('operator relates the label to `values`.', ['In', 'NotIn', 'Exists', 'DoesNotExist']),
-          values: optional(
-            list('values for `In` and `NotIn`.', string('A label value.', { max: 63 }), { max: 32 }),
-          ),
-        }, [
+        object(
+          'One requirement.',
           {
-            rule: "self.operator in ['In', 'NotIn'] ? has(self.values) && self.values.size() > 0 : !has(self.values) || self.values.size() == 0",
-            message: '`values` must be given for `In` and `NotIn`, and must not be given for `Exists` and `DoesNotExist`',
+            key: string('key is the label.', { max: 317, min: 1 }),
+            operator: enumeration('operator relates the label to `values`.', ['In', 'NotIn', 'Exists', 'DoesNotExist']),
+            values: optional(list('values for `In` and `NotIn`.', string('A label value.', { max: 63 }), { max: 32 })),
           },
-        ]),
+          [
+            {
+              rule: "self.operator in ['In', 'NotIn'] ? has(self.values) && self.values.size() > 0 : !has(self.values) || self.values.size() == 0",
+              message:
+                '`values` must be given for `In` and `NotIn`, and must not be given for `Exists` and `DoesNotExist`',
+            },
+          ],
+        ),
         { max: 16 },
       ),
     ),
@@ -110,11 +114,15 @@ const labelSelector = object(
 export type LabelSelector = Infer<typeof labelSelector>;
 
 const podTargets = object(
-  'pods says which pods of the run\'s namespace are candidates. Terminating, completed and not Ready pods never are.',
+  "pods says which pods of the run's namespace are candidates. Terminating, completed and not Ready pods never are.",
   {
     selector: optional(labelSelector),
     names: optional(
-      list('names lists pods by name.', string('The name of a pod.', { max: 253, min: 1 }), { max: 100, min: 1, set: true }),
+      list('names lists pods by name.', string('The name of a pod.', { max: 253, min: 1 }), {
+        max: 100,
+        min: 1,
+        set: true,
+      }),
     ),
     workload: optional(
       object('workload picks the pods that belong to one workload.', {
@@ -140,7 +148,12 @@ const targets = object(
   'targets says what the fault is applied to. One pod when neither `count` nor `percent` is given.',
   {
     pods: podTargets,
-    count: optional(integer('count is how many of the candidates are drawn; all of them when there are fewer.', { min: 1, max: 10_000 })),
+    count: optional(
+      integer('count is how many of the candidates are drawn; all of them when there are fewer.', {
+        min: 1,
+        max: 10_000,
+      }),
+    ),
     percent: optional(
       integer('percent (1 to 100) of the candidates is drawn, rounded down, but at least one.', { min: 1, max: 100 }),
     ),
@@ -169,7 +182,9 @@ const stepFields = {
     ),
   ),
   parallel: optional(
-    boolean('parallel starts this step together with the step before it. Default false: it starts when that one has ended.'),
+    boolean(
+      'parallel starts this step together with the step before it. Default false: it starts when that one has ended.',
+    ),
   ),
 } satisfies Fields;
 
@@ -177,27 +192,33 @@ const hypothesisFields = {
   name: string('name of the probe, unique in the hypothesis.', { max: 63, min: 1, pattern: dnsLabel }),
   expect: expectation,
   stages: defaulted(
-    list(
-      'stages in which the probe is judged. Default: all three.',
-      enumeration('A stage.', probeStages),
-      { max: 3, min: 1, set: true },
-    ),
+    list('stages in which the probe is judged. Default: all three.', enumeration('A stage.', probeStages), {
+      max: 3,
+      min: 1,
+      set: true,
+    }),
     [...probeStages],
   ),
   minSamples: optional(
-    integer('minSamples a stage needs before it is judged; with fewer it is never a pass. Default 30 for `http`, 3 for `resource`.', {
-      min: 1,
-      max: 100_000,
-    }),
+    integer(
+      'minSamples a stage needs before it is judged; with fewer it is never a pass. Default 30 for `http`, 3 for `resource`.',
+      {
+        min: 1,
+        max: 100_000,
+      },
+    ),
   ),
 } satisfies Fields;
 
 const safeguards = object('safeguards bound what the experiment may do.', {
   maxTargets: optional(
-    integer('maxTargets is how many different targets the whole run may hit; a run that wants more is refused. Left out: no limit beyond the steps\' own.', {
-      min: 1,
-      max: 10_000,
-    }),
+    integer(
+      "maxTargets is how many different targets the whole run may hit; a run that wants more is refused. Left out: no limit beyond the steps' own.",
+      {
+        min: 1,
+        max: 10_000,
+      },
+    ),
   ),
   abortOn: optional(
     list(
@@ -228,15 +249,14 @@ const names = (members: readonly Member[]) => members.map((member) => member.nam
 
 /** The schema of `Experiment.spec`, given the faults and probes that work. */
 export function experimentSpec(faults: readonly Member[], probes: readonly Member[]) {
-  const probe = object(
-    'A probe and what is expected of it.',
-    { ...hypothesisFields, ...union(probes) },
-    [
-      exactlyOne(names(probes), 'what to probe'),
-      { rule: '!has(self.expect.that) || has(self.resource)', message: '`expect.that` may only be given when `resource` is' },
-      ...memberRules(probes),
-    ],
-  );
+  const probe = object('A probe and what is expected of it.', { ...hypothesisFields, ...union(probes) }, [
+    exactlyOne(names(probes), 'what to probe'),
+    {
+      rule: '!has(self.expect.that) || has(self.resource)',
+      message: '`expect.that` may only be given when `resource` is',
+    },
+    ...memberRules(probes),
+  ]);
   const step = object('One fault on one set of targets.', { ...stepFields, ...union(faults) }, [
     exactlyOne(names(faults), 'what fault to inject'),
     ...memberRules(faults),
@@ -246,10 +266,14 @@ export function experimentSpec(faults: readonly Member[], probes: readonly Membe
     {
       description: optional(string('description says in a sentence what is believed to hold.', { max: 1024 })),
       hypothesis: optional(
-        list('hypothesis is the steady state: probes and what is expected of them. Without one no run can pass.', probe, {
-          max: 20,
-          key: 'name',
-        }),
+        list(
+          'hypothesis is the steady state: probes and what is expected of them. Without one no run can pass.',
+          probe,
+          {
+            max: 20,
+            key: 'name',
+          },
+        ),
       ),
       method: list('method is the faults to inject, in order.', step, { max: 20, min: 1, key: 'name' }),
       safeguards: optional(safeguards),
@@ -263,13 +287,15 @@ export function experimentSpec(faults: readonly Member[], probes: readonly Membe
         { within: '60s' },
       ),
       timeout: defaulted(
-        duration('timeout from the start of the run to the end of the fault; then everything is taken back. Default 1h.'),
+        duration(
+          'timeout from the start of the run to the end of the fault; then everything is taken back. Default 1h.',
+        ),
         '1h',
       ),
     },
     [
       {
-        rule: "!has(self.safeguards) || !has(self.safeguards.abortOn) || self.safeguards.abortOn.all(name, has(self.hypothesis) && self.hypothesis.exists(probe, probe.name == name))",
+        rule: '!has(self.safeguards) || !has(self.safeguards.abortOn) || self.safeguards.abortOn.all(name, has(self.hypothesis) && self.hypothesis.exists(probe, probe.name == name))',
         message: 'must name probes of `hypothesis`',
         fieldPath: '.safeguards.abortOn',
       },
@@ -304,7 +330,10 @@ export interface ExperimentSpec {
 
 const experimentStatus = object('status of the experiment, written by the controller.', {
   observedGeneration: optional(
-    integer('observedGeneration is the generation that `conditions` describe.', { min: 0, max: Number.MAX_SAFE_INTEGER }),
+    integer('observedGeneration is the generation that `conditions` describe.', {
+      min: 0,
+      max: Number.MAX_SAFE_INTEGER,
+    }),
   ),
   conditions: optional(conditions),
   lastRun: optional(
@@ -349,9 +378,14 @@ export function experimentKind(spec: Schema, check: Kind['check']): Kind {
         jsonPath: '.status.conditions[?(@.type=="Ready")].status',
         description: 'Whether the experiment is valid.',
       },
-      { name: 'Description', type: 'string', jsonPath: '.spec.description', description: 'What is believed.', wide: true },
+      {
+        name: 'Description',
+        type: 'string',
+        jsonPath: '.spec.description',
+        description: 'What is believed.',
+        wide: true,
+      },
     ],
     check,
   };
 }
-

@@ -1,8 +1,8 @@
 import { conditions } from './conditions.js';
 import type { Member } from './experiment.js';
 import type { Kind, Resource } from './kind.js';
-import { enumeration, exactlyOne, integer, list, object, optional, string, time, type Infer } from './schema.js';
 import type { Schema } from './schema.js';
+import { enumeration, exactlyOne, type Infer, integer, list, object, optional, string, time } from './schema.js';
 
 /** At most this many targets stand in one Injection, so that its status stays far below etcd's limit. */
 export const MAX_TARGETS_PER_INJECTION = 100;
@@ -23,10 +23,10 @@ export type InjectionState = (typeof injectionStates)[number];
 
 /**
  * How far a fault is on one target. `Applying` is the intent, recorded before the effect; `Confirmed` means the API
- * server or agent took it; `Effective` means it was seen to have happened; `Vanished` targets were gone before any
- * effect and were not hit; `Reverted` means the effect is proven gone.
+ * server or agent took it; `Effective` means it was seen to have happened; `Missed` targets were never hit: gone before any
+ * effect, or the fault was taken back first; `Reverted` means the effect is proven gone.
  */
-export const targetStates = ['Applying', 'Confirmed', 'Effective', 'Vanished', 'Failed', 'Reverted'] as const;
+export const targetStates = ['Applying', 'Confirmed', 'Effective', 'Missed', 'Failed', 'Reverted'] as const;
 /** How far a fault is on one target. */
 export type TargetState = (typeof targetStates)[number];
 
@@ -49,7 +49,7 @@ const injectionFields = {
     name: string('name of the run.', { max: 253 }),
     uid: string('uid of the run.', { max: 36 }),
   }),
-  step: string('step of the run\'s method.', { max: 63 }),
+  step: string("step of the run's method.", { max: 63 }),
   round: index('round of the step: 0, and more with `repeatEvery` or when targets had to be replaced.'),
   part: index('part of the round, from 0.'),
   parts: index('parts the round was split into, each with at most 100 targets.'),
@@ -85,10 +85,14 @@ export function injectionKind(faults: readonly Member[]): Kind {
     plural: 'injections',
     shortNames: ['sqi'],
     scope: 'Namespaced',
-    summary: 'An Injection is one step\'s fault on up to 100 targets: the unit that is applied and taken back. Written by the controller only.',
+    summary:
+      "An Injection is one step's fault on up to 100 targets: the unit that is applied and taken back. Written by the controller only.",
     maxNameLength: 253,
     spec: object('spec of the injection. Only `state` can change.', fields, [
-      exactlyOne(faults.map((fault) => fault.name), 'the fault'),
+      exactlyOne(
+        faults.map((fault) => fault.name),
+        'the fault',
+      ),
       {
         rule: "oldSelf.state == self.state || (oldSelf.state == 'Pending') || (oldSelf.state == 'Apply' && self.state == 'Revert')",
         message: 'must only move from Pending to Apply to Revert',

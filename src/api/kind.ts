@@ -1,5 +1,5 @@
-import type { Schema } from './schema.js';
 import { GROUP, LABEL_PART_OF, PART_OF, VERSION } from './labels.js';
+import type { Schema } from './schema.js';
 
 /** Metadata of an object as read from the API server. */
 export interface Metadata {

@@ -8,14 +8,23 @@ export type Verdict = (typeof verdicts)[number];
  * outrank every other: something may still be broken.
  */
 export const reasons = {
-  HypothesisHeld: { verdict: 'Passed', meaning: 'Every probe had its samples in every stage and held; every step took effect.' },
+  HypothesisHeld: {
+    verdict: 'Passed',
+    meaning: 'Every probe had its samples in every stage and held; every step took effect.',
+  },
   HypothesisViolated: { verdict: 'Failed', meaning: 'A probe did not hold during the fault.' },
   RecoveryTooSlow: { verdict: 'Failed', meaning: 'The steady state was not back in time after the fault.' },
-  BaselineUnmet: { verdict: 'Inconclusive', meaning: 'The steady state did not hold before the fault; nothing was injected.' },
+  BaselineUnmet: {
+    verdict: 'Inconclusive',
+    meaning: 'The steady state did not hold before the fault; nothing was injected.',
+  },
   NoTargets: { verdict: 'Inconclusive', meaning: 'No candidate was left for a step; nothing was injected.' },
   FaultNotEffective: { verdict: 'Inconclusive', meaning: 'No target of a step showed the effect of its fault.' },
   NotEnoughSamples: { verdict: 'Inconclusive', meaning: 'A probe had too few samples in a stage to judge it.' },
-  BlockedBySafety: { verdict: 'Inconclusive', meaning: 'A safeguard or a SafetyPolicy refused the run; nothing was injected.' },
+  BlockedBySafety: {
+    verdict: 'Inconclusive',
+    meaning: 'A safeguard or a SafetyPolicy refused the run; nothing was injected.',
+  },
   Halted: { verdict: 'Aborted', meaning: 'A SafetyPolicy halts all experiments.' },
   AbortedByUser: { verdict: 'Aborted', meaning: '`spec.abort` was set, or the run was deleted.' },
   InjectionFailed: { verdict: 'Error', meaning: 'A fault could not be applied.' },

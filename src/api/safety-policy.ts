@@ -1,5 +1,5 @@
 import type { Kind, Resource } from './kind.js';
-import { list, object, optional, string, type Infer } from './schema.js';
+import { type Infer, list, object, optional, string } from './schema.js';
 
 const spec = object('spec of the policy. Several policies add up; the strictest wins.', {
   halt: optional(
@@ -9,7 +9,7 @@ const spec = object('spec of the policy. Several policies add up; the strictest 
   ),
   protectedNamespaces: optional(
     list(
-      'protectedNamespaces are never hit, in addition to kube-system and Squall\'s own.',
+      "protectedNamespaces are never hit, in addition to kube-system and Squall's own.",
       string('The name of a namespace.', { max: 63, min: 1 }),
       { max: 256, set: true },
     ),

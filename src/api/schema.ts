@@ -95,7 +95,10 @@ export function boolean(description: string): Schema<boolean, true> {
 }
 
 /** One of a closed set of words. */
-export function enumeration<const T extends readonly string[]>(description: string, values: T): Schema<T[number], true> {
+export function enumeration<const T extends readonly string[]>(
+  description: string,
+  values: T,
+): Schema<T[number], true> {
   return make({ type: 'string', description, enum: values });
 }
 
@@ -108,7 +111,10 @@ export function time(description: string): Schema<string, true> {
 export const durationPattern = '^([0-9]+(\\.[0-9]+)?(ms|s|m|h))+$';
 
 /** A Go-style duration (`250ms`, `5m`, `1h30m`); zero is admitted only with `zero: true`. At most 7 days. */
-export function duration(description: string, options: { zero?: boolean; wholeSeconds?: boolean } = {}): Schema<string, true> {
+export function duration(
+  description: string,
+  options: { zero?: boolean; wholeSeconds?: boolean } = {},
+): Schema<string, true> {
   const rules: Rule[] = [
     { rule: "duration(self) <= duration('168h')", message: 'must be at most 168h' },
     ...(options.zero ? [] : [{ rule: "duration(self) > duration('0s')", message: 'must be longer than 0s' }]),
@@ -150,7 +156,11 @@ export function map<S extends Schema>(
 }
 
 /** An object with exactly these fields. */
-export function object<F extends Fields>(description: string, fields: F, rules: Rule[] = []): Schema<ObjectOf<F>, true> {
+export function object<F extends Fields>(
+  description: string,
+  fields: F,
+  rules: Rule[] = [],
+): Schema<ObjectOf<F>, true> {
   const required = Object.keys(fields).filter((name) => fields[name]?.required);
   return make({
     type: 'object',
@@ -176,7 +186,8 @@ export function exactlyOne(names: readonly string[], what: string): Rule {
   const listed = names.map((name) => `\`${name}\``).join(', ');
   return {
     rule: `[${names.map((name) => `has(self.${name})`).join(', ')}].exists_one(given, given)`,
-    message: names.length === 1 ? `${what}: ${listed} must be given` : `${what}: exactly one of ${listed} must be given`,
+    message:
+      names.length === 1 ? `${what}: ${listed} must be given` : `${what}: exactly one of ${listed} must be given`,
   };
 }
 

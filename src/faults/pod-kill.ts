@@ -2,20 +2,20 @@ import { duration, object, optional } from '../api/schema.js';
 import { parseDuration } from '../stats/duration.js';
 import { fault } from './fault.js';
 
-const schema = object(
-  'podKill deletes the targets. There is nothing to take back: their controllers make new ones.',
-  {
-    gracePeriod: optional(
-      duration('gracePeriod between SIGTERM and SIGKILL, in whole seconds; `0s` kills at once. Left out: the pod\'s own.', {
+const schema = object('podKill deletes the targets. There is nothing to take back: their controllers make new ones.', {
+  gracePeriod: optional(
+    duration(
+      "gracePeriod between SIGTERM and SIGKILL, in whole seconds; `0s` kills at once. Left out: the pod's own.",
+      {
         zero: true,
         wholeSeconds: true,
-      }),
+      },
     ),
-    repeatEvery: optional(
-      duration('repeatEvery draws and kills anew this often while the step\'s `duration` lasts. Left out: once.'),
-    ),
-  },
-);
+  ),
+  repeatEvery: optional(
+    duration("repeatEvery draws and kills anew this often while the step's `duration` lasts. Left out: once."),
+  ),
+});
 
 /** Deletes pods, each by its UID, so that no pod is killed twice. */
 export const podKill = fault({

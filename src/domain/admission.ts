@@ -1,0 +1,96 @@
+import type { Step } from '../api/experiment.js';
+import type { Selection } from '../api/experiment-run.js';
+import type { Injection } from '../api/injection.js';
+import { FINALIZER } from '../api/labels.js';
+import type { RunDraft } from './draft.js';
+import { type Draw, digestOf, draw, funnel } from './draw.js';
+import { injectionsFor } from './naming.js';
+import type { NewInjection, Pod } from './observed.js';
+
+/**
+ * Draws the targets of every step and makes them durable as Pending injections. Nothing is hit here. Only when all of
+ * these exist does the status say `TargetsSelected`, and only a run whose status says so goes on.
+ */
+export function admit(draft: RunDraft): void {
+  const { pods } = draft.observed;
+  if (!pods) return;
+  const draws = draft.template.method.map((step) => ({ step, draw: drawFirst(draft, step, pods[step.name] ?? []) }));
+  if (!admissible(draft, draws)) return;
+
+  // The finalizer comes before the first intent, so that a deletion can't overtake the revert.
+  if (!draft.observed.run.metadata.finalizers?.includes(FINALIZER)) draft.do({ do: 'addFinalizer' });
+  draft.status.selection = draws.map(({ step, draw: drawn }) => {
+    const chosen = record(draft, step, drawn);
+    return selectionOf(step, drawn, pods[step.name] ?? [], chosen);
+  });
+  for (const { step, chosen } of draft.status.selection) {
+    const status = draft.status.steps?.find(({ name }) => name === step);
+    if (status) status.targets = chosen;
+  }
+  const words = draws.map(({ step, draw: drawn }) => `${step.name}: ${drawn.chosen} of ${drawn.order.length}`);
+  draft.setCondition('TargetsSelected', 'True', 'TargetsSelected', `Drew ${words.join('; ')}`);
+  draft.event('Normal', 'TargetsSelected', `Drew ${words.join('; ')} with seed ${draft.status.seed}`);
+}
+
+function drawFirst(draft: RunDraft, step: Step, pods: readonly Pod[]): Draw {
+  return draw(pods, step.targets, { seed: draft.status.seed ?? 0, key: step.name, now: draft.now });
+}
+
+/** Whether the draws may be carried out; if not, why is found. */
+function admissible(draft: RunDraft, draws: { step: Step; draw: Draw }[]): boolean {
+  for (const { step, draw: drawn } of draws) {
+    if (drawn.chosen > 0) continue;
+    const words = funnel({ ...drawn, candidates: 0 });
+    const why = drawn.matched === 0 ? 'its targets match no pod' : `no candidate is left: ${words}`;
+    draft.find('NoTargets', `Step '${step.name}' has nothing to hit: ${why}`);
+  }
+  const wanted = new Set(draws.flatMap(({ draw: drawn }) => drawn.order.slice(0, drawn.chosen).map(({ uid }) => uid)))
+    .size;
+  const limit = draft.template.safeguards?.maxTargets;
+  if (limit !== undefined && wanted > limit) {
+    draft.find('BlockedBySafety', `The run would hit ${wanted} targets and safeguards.maxTargets is ${limit}`);
+  }
+  return !draft.found('NoTargets') && !draft.found('BlockedBySafety');
+}
+
+/** Makes the draw durable and returns what counts as drawn: what an earlier attempt has completed is kept. */
+function record(draft: RunDraft, step: Step, drawn: Draw): string[] {
+  const existing = draft.injectionsOf(step.name);
+  if (isComplete(existing)) return uidsOf(existing);
+  const fault = draft.observed.facts[step.name]?.fault ?? '';
+  const planned = injectionsFor(draft.observed.run, step, fault, 0, drawn.order.slice(0, drawn.chosen));
+  const stale = existing.filter((injection) => !planned.some((plan) => isSame(plan, injection)));
+  for (const { metadata } of stale) draft.do({ do: 'deleteInjection', name: metadata.name, uid: metadata.uid });
+  for (const injection of planned) {
+    if (!existing.some((each) => isSame(injection, each))) draft.do({ do: 'createInjection', injection });
+  }
+  return planned.flatMap(({ spec }) => spec.targets.map(({ uid }) => uid));
+}
+
+function isComplete(injections: readonly Injection[]): boolean {
+  const parts = injections[0]?.spec.parts;
+  return parts !== undefined && injections.length === parts && injections.every(({ spec }) => spec.parts === parts);
+}
+
+function isSame(plan: NewInjection, injection: Injection): boolean {
+  const uids = (spec: { targets: { uid: string }[] }) => spec.targets.map(({ uid }) => uid).join();
+  return plan.name === injection.metadata.name && uids(plan.spec) === uids(injection.spec);
+}
+
+function uidsOf(injections: readonly Injection[]): string[] {
+  return injections.flatMap(({ spec }) => spec.targets.map(({ uid }) => uid));
+}
+
+function selectionOf(step: Step, drawn: Draw, pods: readonly Pod[], chosen: string[]): Selection {
+  const uids = new Set(chosen);
+  return {
+    step: step.name,
+    matched: drawn.matched,
+    removed: drawn.removed,
+    candidates: drawn.order.length,
+    chosen: chosen.length,
+    readyBefore: pods.filter((pod) => pod.ready && !pod.terminating).length,
+    standIns: pods.filter((pod) => pod.standIn && uids.has(pod.uid)).length,
+    digest: digestOf(chosen),
+  };
+}

@@ -1,0 +1,113 @@
+import { type Condition, findCondition, withCondition } from '../api/conditions.js';
+import type { Step } from '../api/experiment.js';
+import type { ProbeStage, RunStatus, StepStatus } from '../api/experiment-run.js';
+import type { Injection } from '../api/injection.js';
+import type { Reason } from '../api/reasons.js';
+import type { DomainEvent, RunAction, RunDecision, RunObserved } from './observed.js';
+
+const MAX_FINDINGS = 20;
+const MAX_MESSAGE = 1024;
+
+/** A time in status, from milliseconds since the epoch. */
+export function timestamp(milliseconds: number): string {
+  return new Date(milliseconds).toISOString();
+}
+
+/** Cuts a message so that it fits its field. */
+export function shortened(message: string, max = MAX_MESSAGE): string {
+  return message.length <= max ? message : `${message.slice(0, max - 1)}…`;
+}
+
+/** A decision in the making: a private copy of the status, and what is to be done. Lives for one call only. */
+export class RunDraft {
+  readonly status: RunStatus;
+  readonly actions: RunAction[] = [];
+  readonly events: DomainEvent[] = [];
+  probing: ProbeStage | undefined;
+  #wakeAt: number | undefined;
+
+  constructor(
+    readonly observed: RunObserved,
+    readonly now: number,
+  ) {
+    this.status = structuredClone(observed.run.status ?? {});
+  }
+
+  get template() {
+    return this.observed.run.spec.template;
+  }
+
+  get time(): string {
+    return timestamp(this.now);
+  }
+
+  /** The injections of one step, in the order they were made. */
+  injectionsOf(step: string): Injection[] {
+    return this.observed.injections
+      .filter((injection) => injection.spec.step === step)
+      .sort((a, b) => a.spec.round - b.spec.round || a.spec.part - b.spec.part);
+  }
+
+  stepStatus(step: Step): StepStatus {
+    const found = this.status.steps?.find(({ name }) => name === step.name);
+    if (!found) throw new Error(`the run's status has no step '${step.name}'`);
+    return found;
+  }
+
+  condition(type: string): Condition | undefined {
+    return findCondition(this.status.conditions, type);
+  }
+
+  holds(type: string): boolean {
+    return this.condition(type)?.status === 'True';
+  }
+
+  setCondition(type: string, status: Condition['status'], reason: string, message: string): void {
+    this.status.conditions = withCondition(
+      this.status.conditions,
+      {
+        type,
+        status,
+        reason,
+        message: shortened(message, 2048),
+        observedGeneration: this.observed.run.metadata.generation ?? 0,
+      },
+      this.time,
+    );
+  }
+
+  /** Records something that speaks against a pass, once per reason and message. */
+  find(reason: Reason, message: string): void {
+    this.status.findings ??= [];
+    const text = shortened(message);
+    const known = this.status.findings.some((each) => each.reason === reason && each.message === text);
+    if (!known && this.status.findings.length < MAX_FINDINGS) this.status.findings.push({ reason, message: text });
+  }
+
+  found(reason: Reason): boolean {
+    return this.status.findings?.some((each) => each.reason === reason) ?? false;
+  }
+
+  do(action: RunAction): void {
+    this.actions.push(action);
+  }
+
+  event(type: DomainEvent['type'], reason: string, message: string): void {
+    this.events.push({ type, reason, message: shortened(message) });
+  }
+
+  /** Asks to be called again at that time, or sooner. */
+  wakeAt(milliseconds: number): void {
+    this.#wakeAt = Math.min(this.#wakeAt ?? Number.POSITIVE_INFINITY, Math.max(milliseconds, this.now));
+  }
+
+  decision(): RunDecision {
+    return {
+      status: this.status,
+      actions: this.actions,
+      events: this.events,
+      ...(this.probing && { probing: this.probing }),
+      ...(this.#wakeAt !== undefined && { wakeAt: this.#wakeAt }),
+    };
+  }
+}

@@ -1,0 +1,95 @@
+import { createHash } from 'node:crypto';
+import type { Targets } from '../api/experiment.js';
+import type { Removed } from '../api/experiment-run.js';
+import { parseDuration } from '../stats/duration.js';
+import type { Pod } from './observed.js';
+
+/** What was left of the pods a step names, and in which order they would be drawn. */
+export interface Draw {
+  matched: number;
+  removed: Removed;
+  /** All candidates in drawing order: the chosen first, then those who would replace them. */
+  order: Pod[];
+  /** How many are wanted. */
+  chosen: number;
+}
+
+const filters: { name: keyof Removed; words: string; takesOut(pod: Pod, targets: Targets, now: number): boolean }[] = [
+  { name: 'terminating', words: 'terminating', takesOut: (pod) => pod.terminating },
+  { name: 'completed', words: 'completed', takesOut: (pod) => pod.completed },
+  { name: 'notReady', words: 'not Ready', takesOut: (pod) => !pod.ready },
+  {
+    name: 'tooYoung',
+    words: 'younger than `minAge`',
+    takesOut: (pod, targets, now) => now - pod.createdAt < parseDuration(targets.pods.minAge),
+  },
+  { name: 'protected', words: 'protected', takesOut: (pod) => pod.protected },
+  {
+    name: 'unmanaged',
+    words: 'without a controller that replaces them',
+    takesOut: (pod, targets) => !pod.managed && !targets.pods.unmanaged,
+  },
+];
+
+/**
+ * Draws targets. Each candidate's place depends only on the seed, the step and its UID, so neither the order in which
+ * pods are listed nor who else is a candidate changes it, and a draw can be continued after a restart.
+ * `percent` is rounded down but at least one; `exclude` holds UIDs that were drawn before.
+ */
+export function draw(
+  pods: readonly Pod[],
+  targets: Targets,
+  { seed, key, now, exclude }: { seed: number; key: string; now: number; exclude?: ReadonlySet<string> },
+): Draw {
+  const removed: Removed = { terminating: 0, completed: 0, notReady: 0, tooYoung: 0, protected: 0, unmanaged: 0 };
+  const candidates = pods.filter((pod) => {
+    const filter = filters.find((each) => each.takesOut(pod, targets, now));
+    if (filter) removed[filter.name] += 1;
+    return !filter && !exclude?.has(pod.uid);
+  });
+  return {
+    matched: pods.length,
+    removed,
+    order: inDrawingOrder(candidates, seed, key),
+    chosen: wanted(candidates.length, targets),
+  };
+}
+
+function inDrawingOrder(candidates: readonly Pod[], seed: number, key: string): Pod[] {
+  return candidates
+    .map((pod) => ({ pod, place: createHash('sha256').update(`${seed}/${key}/${pod.uid}`).digest('hex') }))
+    .sort((a, b) => (a.place < b.place ? -1 : 1))
+    .map(({ pod }) => pod);
+}
+
+function wanted(candidates: number, targets: Targets): number {
+  if (candidates === 0) return 0;
+  if (targets.percent !== undefined) return Math.max(1, Math.floor((candidates * targets.percent) / 100));
+  return Math.min(candidates, targets.count ?? 1);
+}
+
+/** A seed that is as good as random and yet the same after a restart: 0 to 2^48 - 1. */
+export function seedOf(uid: string): number {
+  return createHash('sha256').update(uid).digest().readUIntBE(0, 6);
+}
+
+/** The digest of a set of UIDs, whatever their order. */
+export function digestOf(uids: readonly string[]): string {
+  return `sha256:${createHash('sha256')
+    .update([...uids].sort().join('\n'))
+    .digest('hex')}`;
+}
+
+/** What each filter removed, such as `0 of 14: 12 not Ready, 2 terminating`. */
+export function funnel({
+  matched,
+  removed,
+  candidates,
+}: {
+  matched: number;
+  removed: Removed;
+  candidates: number;
+}): string {
+  const parts = filters.filter(({ name }) => removed[name] > 0).map(({ name, words }) => `${removed[name]} ${words}`);
+  return `${candidates} of ${matched}${parts.length > 0 ? `: ${parts.join(', ')}` : ''}`;
+}

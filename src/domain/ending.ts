@@ -1,0 +1,172 @@
+import type { Step } from '../api/experiment.js';
+import { parseDuration } from '../stats/duration.js';
+import type { RunDraft } from './draft.js';
+import { type Judged, judgeStage, tooFew } from './judging.js';
+import { count, isClean, takenBack, targetStates } from './method.js';
+import { gravest, verdictOf } from './verdict.js';
+
+/** The dead-man time of agents plus half a minute: what is not proven clean by then is said to be unproven. */
+export const UNPROVEN_MILLISECONDS = 60_000;
+
+/** Turns a run around: from here on faults are only taken back. */
+export function beginReverting(draft: RunDraft, message: string): void {
+  draft.setCondition('Reverted', 'False', 'Reverting', message);
+}
+
+/** Takes everything back in reverse order, and goes on when that is proven or can't be within its time. */
+export function revert(draft: RunDraft): void {
+  const since = Date.parse(draft.condition('Reverted')?.lastTransitionTime ?? draft.time);
+  // An earlier step is touched only when the later ones are clean.
+  const clean = [...draft.template.method].reverse().every((step) => revertStep(draft, step));
+  if (!clean && draft.now < since + UNPROVEN_MILLISECONDS) {
+    draft.wakeAt(since + UNPROVEN_MILLISECONDS);
+    return;
+  }
+  if (!clean) reportUnproven(draft);
+  draft.status.revertedTime = draft.time;
+  const reason = clean ? 'Reverted' : 'CleanupUnproven';
+  const words = clean ? 'Nothing of the faults is left' : 'Not everything could be proven to be gone';
+  draft.setCondition('Reverted', clean ? 'True' : 'Unknown', reason, words);
+  draft.event(clean ? 'Normal' : 'Warning', reason, words);
+  draft.wakeAt(draft.now);
+}
+
+function revertStep(draft: RunDraft, step: Step): boolean {
+  const status = draft.stepStatus(step);
+  const clean = takenBack(draft, step);
+  count(status, draft.injectionsOf(step.name));
+  if (!clean || status.state === 'Skipped' || status.state === 'Done') return clean;
+  if (status.state === 'Waiting') {
+    status.state = 'Skipped';
+    return clean;
+  }
+  status.state = 'Done';
+  status.endTime = draft.time;
+  return clean;
+}
+
+function reportUnproven(draft: RunDraft): void {
+  for (const injection of draft.observed.injections) {
+    if (isClean(injection, draft.observed.facts[injection.spec.step]?.oneShot ?? false)) continue;
+    const states = targetStates([injection]);
+    const failed = states.find(({ state }) => state === 'Failed');
+    const left = states.filter(({ state }) => state !== 'Missed' && state !== 'Reverted').map(({ name }) => name);
+    const where = `injection ${injection.metadata.name}, targets ${left.slice(0, 10).join(', ')}`;
+    if (failed)
+      draft.find('CleanupFailed', `A fault could not be taken back (${where}): ${failed.message ?? 'no reason given'}`);
+    else
+      draft.find(
+        'CleanupUnproven',
+        `It could not be proven that a fault is gone (${where}); it is still being retried`,
+      );
+  }
+}
+
+/** Measures how long the steady state takes to be back, and judges that. */
+export function recover(draft: RunDraft): void {
+  if (!isRecoveryMeasured(draft)) {
+    finish(draft);
+    return;
+  }
+  draft.probing = 'After';
+  draft.wakeAt(draft.now + 250);
+  const reverted = Date.parse(draft.status.revertedTime ?? draft.time);
+  const within = parseDuration(draft.template.recovery.within);
+  const judged = judgeStage(draft, 'After');
+  if (judged.every(({ held }) => held === true)) {
+    const back = Math.max(reverted, ...judged.map(({ window }) => window?.firstAt ?? draft.now));
+    concludeRecovery(draft, back - reverted, within);
+    return;
+  }
+  const sampling = Math.max(0, ...judged.map(({ window }) => window?.samplingMilliseconds ?? 0));
+  const deadline = reverted + within + sampling;
+  if (draft.now < deadline) {
+    draft.wakeAt(deadline);
+    return;
+  }
+  for (const each of judged) reportNotBack(draft, each);
+  draft.setCondition(
+    'Recovered',
+    'False',
+    'RecoveryTooSlow',
+    `The steady state was not back within ${draft.template.recovery.within}`,
+  );
+  finish(draft);
+}
+
+/** Recovery is measured after anything was hit, unless someone wants it all to stop. */
+function isRecoveryMeasured(draft: RunDraft): boolean {
+  const stopped = draft.found('Halted') || draft.found('AbortedByUser');
+  const hit = draft.status.steps?.some((step) => step.hit > 0) ?? false;
+  const asked = draft.template.hypothesis?.some(({ stages }) => stages.includes('After')) ?? false;
+  return hit && asked && !stopped;
+}
+
+function concludeRecovery(draft: RunDraft, took: number, within: number): void {
+  draft.status.recoverySeconds = Math.round(took / 100) / 10;
+  const words = `The steady state was back ${draft.status.recoverySeconds} s after the fault`;
+  if (took > within) {
+    draft.find('RecoveryTooSlow', `${words}, expected within ${draft.template.recovery.within}`);
+  }
+  draft.setCondition('Recovered', 'True', 'Recovered', words);
+  finish(draft);
+}
+
+function reportNotBack(draft: RunDraft, judged: Judged): void {
+  if (judged.held === true) return;
+  if (judged.held === undefined) {
+    draft.find('NotEnoughSamples', tooFew(judged, 'After'));
+    return;
+  }
+  const within = draft.template.recovery.within;
+  draft.find(
+    'RecoveryTooSlow',
+    `Probe '${judged.probe.name}' was not back within ${within}: ${judged.violations.join('; ')}`,
+  );
+}
+
+/** Writes the verdict: the gravest of what was found. */
+export function finish(draft: RunDraft): void {
+  for (const step of draft.status.steps ?? []) {
+    if (step.state === 'Waiting') step.state = 'Skipped';
+  }
+  const everythingRan = draft.status.steps?.every(({ state }) => state === 'Done') ?? false;
+  if (!draft.template.hypothesis?.length && everythingRan) {
+    draft.find('NotEnoughSamples', 'The experiment has no hypothesis, so there was nothing to judge');
+  }
+  const { verdict, reason } = verdictOf(draft.status.findings ?? []);
+  draft.status.verdict = verdict;
+  draft.status.reason = reason;
+  draft.status.message = closingMessage(draft);
+  draft.status.finishTime = draft.time;
+  const succeeded = verdict === 'Passed' ? 'True' : verdict === 'Failed' ? 'False' : 'Unknown';
+  draft.setCondition('Succeeded', succeeded, reason, draft.status.message);
+  draft.event(verdict === 'Passed' ? 'Normal' : 'Warning', reason, `${verdict}: ${draft.status.message}`);
+}
+
+function closingMessage(draft: RunDraft): string {
+  const found = gravest(draft.status.findings ?? []);
+  const parts = [found ? `${found.message}.` : heldMessage(draft)];
+  const others = (draft.status.findings?.length ?? 0) - 1;
+  if (others > 0) parts.push(`(${others} more in status.findings.)`);
+  const fewer = (draft.status.steps ?? [])
+    .filter((step) => step.message && step.state === 'Done')
+    .map((step) => `Step '${step.name}': ${step.message}.`);
+  parts.push(...fewer);
+  const standIns = (draft.status.selection ?? []).reduce((sum, each) => sum + each.standIns, 0);
+  if (standIns > 0)
+    parts.push(`${standIns} of the targets are stand-ins that only sleep: nothing was learnt about a real service.`);
+  return parts.join(' ');
+}
+
+function heldMessage(draft: RunDraft): string {
+  const probes = draft.template.hypothesis?.length ?? 0;
+  const steps = draft.status.steps ?? [];
+  const sum = (field: 'hit' | 'targets' | 'effective') => steps.reduce((total, step) => total + step[field], 0);
+  const held = probes === 1 ? 'The probe held in every stage' : `All ${probes} probes held in every stage`;
+  const effective = sum('effective') < sum('hit') ? `, ${sum('effective')} showed the effect` : '';
+  const hit = `${sum('hit')} of ${sum('targets')} targets were hit${effective}`;
+  const { recoverySeconds } = draft.status;
+  const back = recoverySeconds === undefined ? '' : `; steady state was back ${recoverySeconds} s after the fault`;
+  return `${held}; ${hit}${back}.`;
+}

@@ -1,0 +1,291 @@
+import type { Step } from '../api/experiment.js';
+import type { StepStatus } from '../api/experiment-run.js';
+import type { Injection, TargetState } from '../api/injection.js';
+import { parseDuration } from '../stats/duration.js';
+import { type RunDraft, timestamp } from './draft.js';
+import { draw } from './draw.js';
+import { injectionsFor } from './naming.js';
+import type { Pod } from './observed.js';
+
+/** Without a duration, a one-shot fault is held until as many pods are Ready as before, but no longer than this. */
+export const ONE_SHOT_HOLD_MILLISECONDS = 30_000;
+/** How long an API server may take to accept a fault on all targets before the step fails. */
+export const CONFIRM_MILLISECONDS = 120_000;
+
+/** Splits a method into groups of steps that start together. */
+export function groups(method: readonly Step[]): Step[][] {
+  const result: Step[][] = [];
+  for (const step of method) {
+    if (step.parallel && result.length > 0) result.at(-1)?.push(step);
+    else result.push([step]);
+  }
+  return result;
+}
+
+/** Carries the method on by what can be done now. Returns whether all of it is done. */
+export function advanceMethod(draft: RunDraft): boolean {
+  const current = groups(draft.template.method).find((group) => group.some((step) => !isOver(draft.stepStatus(step))));
+  if (!current) return true;
+  for (const step of current) advanceStep(draft, step);
+  return false;
+}
+
+function isOver({ state }: StepStatus): boolean {
+  return state === 'Done' || state === 'Skipped';
+}
+
+function advanceStep(draft: RunDraft, step: Step): void {
+  const status = draft.stepStatus(step);
+  if (status.state === 'Waiting') start(draft, step, status);
+  count(status, draft.injectionsOf(step.name));
+  if (status.state === 'Injecting') confirm(draft, step, status);
+  if (status.state === 'Holding') hold(draft, step, status);
+  if (status.state === 'Reverting') awaitRevert(draft, step, status);
+}
+
+function start(draft: RunDraft, step: Step, status: StepStatus): void {
+  status.state = 'Injecting';
+  status.startTime = draft.time;
+  status.roundTime = draft.time;
+  status.rounds = 1;
+  apply(draft, step);
+}
+
+/** Everything Pending of a step that is under way is wanted now: it exists, so it is durable. */
+function apply(draft: RunDraft, step: Step): void {
+  for (const { metadata, spec } of draft.injectionsOf(step.name)) {
+    if (spec.state === 'Pending') draft.do({ do: 'setInjectionState', name: metadata.name, state: 'Apply' });
+  }
+}
+
+/** One target of an injection; `state` is undefined while nothing was recorded of it. */
+export interface KnownTarget {
+  uid: string;
+  name: string;
+  state: TargetState | undefined;
+  /** When the state was entered, in milliseconds since the epoch; 0 while there is none. */
+  since: number;
+  message?: string;
+}
+
+/** How far all targets of some injections are. */
+export function targetStates(injections: readonly Injection[]): KnownTarget[] {
+  return injections.flatMap(({ spec, status }) => {
+    const known = new Map(status?.targets?.map((target) => [target.uid, target]));
+    return spec.targets.map(({ uid, name }) => {
+      const found = known.get(uid);
+      const since = found ? Date.parse(found.time) : 0;
+      return { uid, name, state: found?.state, since, ...(found?.message && { message: found.message }) };
+    });
+  });
+}
+
+/** Whether a target in this state was hit. An intent counts: it may have been carried out. */
+export function isHit(state: TargetState | undefined): boolean {
+  return state === 'Applying' || state === 'Confirmed' || state === 'Effective' || state === 'Reverted';
+}
+
+/** Updates the step's numbers. What happened can't be undone by an injection that someone deletes, so none falls. */
+export function count(status: StepStatus, injections: readonly Injection[]): void {
+  const states = targetStates(injections);
+  const hit = states.filter(({ state }) => isHit(state));
+  status.hit = Math.max(status.hit, new Set(hit.map(({ uid }) => uid)).size);
+  const effective = states.filter(({ state }) => state === 'Effective').length;
+  status.effective = Math.max(status.effective, effective);
+  if (hit.length > 0) status.names = hit.slice(0, 100).map(({ name }) => name);
+}
+
+function confirm(draft: RunDraft, step: Step, status: StepStatus): void {
+  apply(draft, step);
+  const injections = draft.injectionsOf(step.name);
+  const states = targetStates(injections);
+  const failed = states.find(({ state }) => state === 'Failed');
+  if (failed) {
+    draft.find(
+      'InjectionFailed',
+      `Step '${step.name}' could not be applied to ${failed.name}: ${failed.message ?? 'no reason given'}`,
+    );
+    return;
+  }
+  const open = states.filter(({ state }) => state === undefined || state === 'Applying');
+  if (open.length > 0) {
+    const deadline = Date.parse(status.startTime ?? draft.time) + CONFIRM_MILLISECONDS;
+    if (draft.now >= deadline) {
+      draft.find(
+        'InjectionFailed',
+        `Step '${step.name}' was not confirmed on ${open.length} of ${states.length} targets within 2m`,
+      );
+    }
+    draft.wakeAt(deadline);
+    return;
+  }
+  if (replaceMissed(draft, step, injections, states)) return;
+  status.state = 'Holding';
+  status.confirmedTime = draft.time;
+  draft.event('Normal', 'Injected', `Step '${step.name}' is confirmed on ${status.hit} of ${status.targets} targets`);
+}
+
+/** Draws the next ones for targets that were gone before they were hit. Returns whether there is something to await. */
+function replaceMissed(
+  draft: RunDraft,
+  step: Step,
+  injections: Injection[],
+  states: { uid: string; state: TargetState | undefined }[],
+): boolean {
+  const wanted = draft.status.selection?.find((each) => each.step === step.name)?.chosen ?? 0;
+  const missing = wanted - states.filter(({ state }) => isHit(state)).length;
+  const round = Math.max(...injections.map(({ spec }) => spec.round)) + 1;
+  if (missing <= 0 || draft.observed.facts[step.name]?.repeatEveryMilliseconds !== undefined) return false;
+  const { order, left } = drawAgain(draft, step, step.name);
+  const replacements = order.slice(0, Math.min(missing, left));
+  if (replacements.length === 0) {
+    draft.stepStatus(step).message =
+      `${missing} of ${wanted} targets were gone before the fault, and no other candidate was left`;
+    return false;
+  }
+  create(draft, step, round, replacements);
+  return true;
+}
+
+function create(draft: RunDraft, step: Step, round: number, pods: Pod[]): void {
+  const fault = draft.observed.facts[step.name]?.fault ?? '';
+  for (const injection of injectionsFor(draft.observed.run, step, fault, round, pods)) {
+    draft.do({ do: 'createInjection', injection });
+  }
+  draft.wakeAt(draft.now);
+}
+
+/** Draws from those that no injection of this run holds yet, within the run's budget. */
+function drawAgain(draft: RunDraft, step: Step, key: string): { order: Pod[]; left: number } {
+  const all = targetStates(draft.observed.injections);
+  const exclude = new Set(all.map(({ uid }) => uid));
+  // Everything drawn and not known to be missed may still be hit, so it counts against the budget.
+  const reserved = new Set(all.filter(({ state }) => state !== 'Missed').map(({ uid }) => uid)).size;
+  const left = (draft.template.safeguards?.maxTargets ?? Number.POSITIVE_INFINITY) - reserved;
+  const drawn = draw(draft.observed.pods?.[step.name] ?? [], step.targets, {
+    seed: draft.status.seed ?? 0,
+    key,
+    now: draft.now,
+    exclude,
+  });
+  return { order: drawn.order, left: Math.max(0, left) };
+}
+
+function hold(draft: RunDraft, step: Step, status: StepStatus): void {
+  apply(draft, step);
+  const ends = Math.max(holdEnd(draft, step, status), effectDeadline(draft, step, status));
+  if (draft.now < ends) {
+    draft.wakeAt(ends);
+    return;
+  }
+  const words = `${status.effective} of ${status.hit} targets showed the effect`;
+  draft.event('Normal', 'StepEnded', `Step '${step.name}' ended: ${words}`);
+  status.state = 'Reverting';
+}
+
+/** A pod within its grace period has not been lost yet: until when to wait for effects that were not seen so far. */
+function effectDeadline(draft: RunDraft, step: Step, status: StepStatus): number {
+  if (!draft.observed.facts[step.name]?.oneShot) return draft.now;
+  const unseen = new Set(confirmedOnly(draft, step).map(({ uid }) => uid));
+  if (unseen.size === 0) return draft.now;
+  const pods = draft.observed.pods?.[step.name] ?? [];
+  const grace = Math.max(0, ...pods.filter(({ uid }) => unseen.has(uid)).map((pod) => pod.graceSeconds));
+  return Date.parse(status.confirmedTime ?? draft.time) + grace * 1000 + ONE_SHOT_HOLD_MILLISECONDS;
+}
+
+function confirmedOnly(draft: RunDraft, step: Step) {
+  return targetStates(draft.injectionsOf(step.name)).filter(({ state }) => state === 'Confirmed');
+}
+
+function holdEnd(draft: RunDraft, step: Step, status: StepStatus): number {
+  const confirmed = Date.parse(status.confirmedTime ?? draft.time);
+  if (step.duration === undefined) return oneShotEnd(draft, step, confirmed);
+  const ends = confirmed + parseDuration(step.duration);
+  repeat(draft, step, status, ends);
+  return ends;
+}
+
+function repeat(draft: RunDraft, step: Step, status: StepStatus, ends: number): void {
+  const every = draft.observed.facts[step.name]?.repeatEveryMilliseconds;
+  if (every === undefined) return;
+  const due = Date.parse(status.roundTime ?? draft.time) + every;
+  if (due >= ends) return;
+  if (draft.now < due) {
+    draft.wakeAt(due);
+    return;
+  }
+  status.roundTime = timestamp(draft.now);
+  const injections = draft.injectionsOf(step.name);
+  const round = Math.max(...injections.map(({ spec }) => spec.round)) + 1;
+  const { order, left } = drawAgain(draft, step, `${step.name}/${round}`);
+  const chosen = order.slice(0, Math.min(left, roundSize(step, order.length)));
+  draft.wakeAt(draft.now + every);
+  if (chosen.length === 0) {
+    status.message = `round ${status.rounds + 1} had no candidate left within the budget`;
+    return;
+  }
+  status.rounds += 1;
+  status.targets += chosen.length;
+  create(draft, step, round, chosen);
+}
+
+function roundSize(step: Step, candidates: number): number {
+  const { count: wanted, percent } = step.targets;
+  if (percent !== undefined) return Math.max(1, Math.floor((candidates * percent) / 100));
+  return wanted ?? 1;
+}
+
+/** When a fault without a duration is over: as many pods are Ready as before and probes have seen enough, or 30 s. */
+function oneShotEnd(draft: RunDraft, step: Step, confirmed: number): number {
+  const pods = draft.observed.pods?.[step.name] ?? [];
+  const ready = pods.filter((pod) => pod.ready && !pod.terminating).length;
+  const before = draft.status.selection?.find((each) => each.step === step.name)?.readyBefore ?? 0;
+  if (ready >= before && sampledEnough(draft)) return draft.now;
+  draft.wakeAt(draft.now + 250);
+  const effects = targetStates(draft.injectionsOf(step.name)).filter(({ state }) => state === 'Effective');
+  return Math.max(confirmed, ...effects.map(({ since }) => since)) + ONE_SHOT_HOLD_MILLISECONDS;
+}
+
+function sampledEnough(draft: RunDraft): boolean {
+  const probes = (draft.template.hypothesis ?? []).filter(({ stages }) => stages.includes('During'));
+  return probes.every(({ name }) => {
+    const window = draft.observed.windows[name];
+    return window?.stage === 'During' && window.summary.samples >= window.minSamples;
+  });
+}
+
+function awaitRevert(draft: RunDraft, step: Step, status: StepStatus): void {
+  if (!takenBack(draft, step)) return;
+  status.state = 'Done';
+  status.endTime = draft.time;
+  if (status.effective > 0) return;
+  const why = status.hit === 0 ? 'no target was hit' : `none of ${status.hit} targets showed the effect`;
+  draft.find(
+    'FaultNotEffective',
+    `Step '${step.name}' had no effect: ${why}${status.message ? ` (${status.message})` : ''}`,
+  );
+}
+
+/** Takes a step's fault back and says whether that is done and proven. */
+export function takenBack(draft: RunDraft, step: Step): boolean {
+  const oneShot = draft.observed.facts[step.name]?.oneShot ?? false;
+  let clean = true;
+  for (const injection of draft.injectionsOf(step.name).reverse()) {
+    if (isClean(injection, oneShot)) continue;
+    clean = false;
+    if (injection.spec.state !== 'Revert') {
+      draft.do({ do: 'setInjectionState', name: injection.metadata.name, state: 'Revert' });
+    }
+  }
+  return clean;
+}
+
+/** Whether nothing of an injection is left to take back, and nothing of it can still happen. */
+export function isClean(injection: Injection, oneShot: boolean): boolean {
+  const states = targetStates([injection]).map(({ state }) => state);
+  if (oneShot && states.every((state) => state !== undefined && state !== 'Applying')) return true;
+  if (injection.spec.state !== 'Revert') return false;
+  return states.every(
+    (state) => state === 'Missed' || state === 'Reverted' || (oneShot && state !== undefined && state !== 'Applying'),
+  );
+}

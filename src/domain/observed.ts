@@ -1,0 +1,93 @@
+import type { ExperimentRun, ProbeStage, RunStatus } from '../api/experiment-run.js';
+import type { Injection, InjectionSpec, InjectionState, Target } from '../api/injection.js';
+import type { WindowSummary } from '../stats/window.js';
+
+/** What of a pod matters to a draw. Times in milliseconds since the epoch, in API-server time. */
+export interface Pod {
+  namespace: string;
+  name: string;
+  uid: string;
+  createdAt: number;
+  ready: boolean;
+  terminating: boolean;
+  completed: boolean;
+  /** It must never be hit. */
+  protected: boolean;
+  /** A controller would make another one for it. */
+  managed: boolean;
+  /** It belongs to an embedded cluster and only sleeps. */
+  standIn: boolean;
+  /** How long it may take to end once it is deleted. */
+  graceSeconds: number;
+}
+
+/** What the domain needs to know of a step's fault. */
+export interface StepFacts {
+  fault: string;
+  oneShot: boolean;
+  repeatEveryMilliseconds?: number;
+}
+
+/** What one probe measured in the stage it is in. */
+export interface ProbeWindow {
+  stage: ProbeStage;
+  /** All samples of the stage; in `After` only the newest ones. */
+  summary: WindowSummary;
+  /** When the oldest sample of `summary` was meant to be sent, in API-server time. */
+  firstAt?: number;
+  /** How many samples the stage needs before it is judged. */
+  minSamples: number;
+  /** About how long it takes to get that many, in milliseconds, timeouts included. */
+  samplingMilliseconds: number;
+}
+
+/** All that `decideRun` may look at. */
+export interface RunObserved {
+  run: ExperimentRun;
+  /** By the name of the step. */
+  facts: Record<string, StepFacts>;
+  /** Policies that halt everything now, in words such as `policy squall-halt: fire drill`. */
+  halts: string[];
+  /** The pods each step's targets name, by step; undefined until they are known. */
+  pods: Record<string, Pod[]> | undefined;
+  /** All injections that carry this run's UID. */
+  injections: Injection[];
+  /** By the name of the probe. */
+  windows: Record<string, ProbeWindow>;
+}
+
+/** An injection to be made. */
+export interface NewInjection {
+  name: string;
+  spec: InjectionSpec;
+}
+
+/** Something to do for a run. Doing it twice is doing it once. */
+export type RunAction =
+  | { do: 'addFinalizer' }
+  | { do: 'removeFinalizer' }
+  | { do: 'createInjection'; injection: NewInjection }
+  | { do: 'setInjectionState'; name: string; state: InjectionState }
+  | { do: 'deleteInjection'; name: string; uid: string };
+
+/** Something to tell people through a Kubernetes Event; `pod` when it is about one of the targets. */
+export interface DomainEvent {
+  type: 'Normal' | 'Warning';
+  reason: string;
+  message: string;
+  pod?: Target;
+}
+
+/**
+ * What to do about a run. The actions come first, in order; only when all of them succeeded is `status` written, and
+ * events are sent after that.
+ */
+export interface RunDecision {
+  status: RunStatus;
+  actions: RunAction[];
+  events: DomainEvent[];
+  /** The stage whose samples are to be taken now; undefined: none. */
+  probing?: ProbeStage;
+  /** When to look again though nothing changed, in API-server time. */
+  wakeAt?: number;
+}

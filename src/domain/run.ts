@@ -1,0 +1,224 @@
+import type { RunStage } from '../api/experiment-run.js';
+import { FINALIZER } from '../api/labels.js';
+import { parseDuration } from '../stats/duration.js';
+import { admit } from './admission.js';
+import { RunDraft } from './draft.js';
+import { seedOf } from './draw.js';
+import { beginReverting, finish, recover, revert } from './ending.js';
+import { type Judged, judgeStage, tooFew } from './judging.js';
+import { advanceMethod, isClean, targetStates } from './method.js';
+import type { RunDecision, RunObserved } from './observed.js';
+
+/** How often samples are looked at while they are taken. */
+const LOOK_MILLISECONDS = 250;
+/** What a baseline may take beyond the time its samples need. */
+const BASELINE_SLACK_MILLISECONDS = 20_000;
+
+/**
+ * Decides what to do about a run, from all that is there and nothing else. Each call moves a run by at most one stage:
+ *
+ *     Admitted ─ TargetsSelected ─▶ Baseline ─ BaselineHeld ─▶ Injecting/Holding ─┐
+ *         │ nothing to hit              │ not met        halt, abort, timeout, …  │ all steps ended
+ *         ▼                             └──────────────┬──────────────────────────┘
+ *      Finished ◀─ Succeeded ─ Recovering ◀─ Reverted ─ Reverting
+ *
+ * @param now milliseconds since the epoch, in API-server time
+ */
+export function decideRun(observed: RunObserved, now: number): RunDecision {
+  const draft = new RunDraft(observed, now);
+  if (draft.status.finishTime) {
+    clearAway(draft);
+    return draft.decision();
+  }
+  begin(draft);
+  draft.status.observedGeneration = observed.run.metadata.generation ?? 0;
+  interrupt(draft);
+  advance(draft);
+  describe(draft);
+  return draft.decision();
+}
+
+function begin(draft: RunDraft): void {
+  const { run, facts } = draft.observed;
+  draft.status.startTime ??= draft.time;
+  draft.status.seed ??= run.spec.seed ?? seedOf(run.metadata.uid);
+  draft.status.steps ??= draft.template.method.map(({ name }) => ({
+    name,
+    fault: facts[name]?.fault ?? '',
+    state: 'Waiting',
+    rounds: 0,
+    targets: 0,
+    hit: 0,
+    effective: 0,
+  }));
+}
+
+/** Looks for reasons to stop at once. Those that people give count to the very end; the others until the revert begins. */
+function interrupt(draft: RunDraft): void {
+  const { run, halts } = draft.observed;
+  if (halts.length > 0) draft.find('Halted', `All experiments are halted by ${halts.join(' and ')}`);
+  if (run.spec.abort) draft.find('AbortedByUser', `Aborted: ${run.spec.abort.reason}`);
+  if (run.metadata.deletionTimestamp) draft.find('AbortedByUser', 'The run was deleted');
+  if (draft.condition('Reverted')) return;
+  const deadline = Date.parse(draft.status.startTime ?? draft.time) + parseDuration(draft.template.timeout);
+  if (draft.now >= deadline) draft.find('Timeout', `The fault had not ended within ${draft.template.timeout}`);
+  draft.wakeAt(deadline);
+  if (draft.holds('TargetsSelected')) findLostInjections(draft);
+}
+
+/** Everything that was drawn must still be there: an injection that someone deleted can't be accounted for. */
+function findLostInjections(draft: RunDraft): void {
+  for (const { step, chosen } of draft.status.selection ?? []) {
+    const first = draft.injectionsOf(step).filter(({ spec }) => spec.round === 0);
+    const there = first.reduce((sum, { spec }) => sum + spec.targets.length, 0);
+    const deleted = first.some(({ metadata }) => metadata.deletionTimestamp);
+    if (there < chosen || deleted) {
+      draft.find(
+        'InjectionFailed',
+        `An injection of step '${step}' was deleted: ${there} of ${chosen} targets are accounted for`,
+      );
+    }
+  }
+}
+
+function advance(draft: RunDraft): void {
+  if (draft.condition('Reverted')) {
+    if (draft.status.revertedTime) recover(draft);
+    else revert(draft);
+    return;
+  }
+  if ((draft.status.findings?.length ?? 0) > 0) {
+    stop(draft);
+    return;
+  }
+  if (!draft.holds('TargetsSelected')) admit(draft);
+  else if (!draft.holds('BaselineHeld')) judgeBaseline(draft);
+  else runMethod(draft);
+  // What was found on the way turns the run around in the same decision, so nothing more is injected.
+  if ((draft.status.findings?.length ?? 0) > 0 && !draft.condition('Reverted')) stop(draft);
+}
+
+/** Nothing drawn: nothing to take back. Otherwise all that was drawn is taken back first. */
+function stop(draft: RunDraft): void {
+  draft.actions.splice(0, draft.actions.length);
+  const [first] = draft.status.findings ?? [];
+  const message = first?.message ?? '';
+  if (!draft.holds('TargetsSelected') && draft.observed.injections.length === 0) {
+    draft.setCondition('TargetsSelected', 'False', first?.reason ?? 'Stopped', message);
+    finish(draft);
+    return;
+  }
+  if (draft.holds('BaselineHeld')) findViolations(draft);
+  beginReverting(draft, message);
+  draft.event('Warning', first?.reason ?? 'Stopped', `${message}. Taking everything back`);
+}
+
+function judgeBaseline(draft: RunDraft): void {
+  draft.probing = 'Before';
+  const judged = judgeStage(draft, 'Before');
+  const since = Date.parse(draft.condition('TargetsSelected')?.lastTransitionTime ?? draft.time);
+  const sampling = Math.max(0, ...judged.map(({ window }) => window?.samplingMilliseconds ?? 0));
+  const deadline = since + 2 * sampling + BASELINE_SLACK_MILLISECONDS;
+  for (const each of judged) {
+    if (each.held === false)
+      draft.find(
+        'BaselineUnmet',
+        `Probe '${each.probe.name}' did not hold before the fault: ${each.violations.join('; ')}`,
+      );
+    if (each.held === undefined && draft.now >= deadline) draft.find('NotEnoughSamples', tooFew(each, 'Before'));
+  }
+  if (draft.found('BaselineUnmet') || draft.found('NotEnoughSamples')) {
+    draft.setCondition('BaselineHeld', 'False', 'BaselineUnmet', draft.status.findings?.[0]?.message ?? '');
+    return;
+  }
+  if (judged.every(({ held }) => held === true)) {
+    const words =
+      judged.length > 0 ? `${judged.length} probes held before the fault` : 'No probe is asked for before the fault';
+    draft.setCondition('BaselineHeld', 'True', 'BaselineHeld', words);
+    draft.event('Normal', 'BaselineHeld', words);
+    draft.wakeAt(draft.now);
+    return;
+  }
+  draft.wakeAt(Math.min(deadline, draft.now + LOOK_MILLISECONDS));
+}
+
+function runMethod(draft: RunDraft): void {
+  const biting = targetStates(draft.observed.injections).some(
+    ({ state }) => state !== undefined && state !== 'Applying' && state !== 'Missed',
+  );
+  draft.probing = biting ? 'During' : 'Before';
+  const abortOn = draft.template.safeguards?.abortOn ?? [];
+  const judged = biting ? judgeStage(draft, 'During') : [];
+  if (judged.some(({ probe, held }) => held === false && abortOn.includes(probe.name))) findViolations(draft);
+  if (abortOn.length > 0) draft.wakeAt(draft.now + LOOK_MILLISECONDS);
+  if (draft.found('HypothesisViolated') || !advanceMethod(draft)) {
+    noteInjected(draft);
+    return;
+  }
+  noteInjected(draft);
+  judgeDuring(draft);
+  beginReverting(draft, 'All steps have ended');
+  draft.wakeAt(draft.now);
+}
+
+function noteInjected(draft: RunDraft): void {
+  const open = (draft.status.steps ?? []).filter(({ confirmedTime }) => confirmedTime === undefined);
+  const all = open.length === 0;
+  const words = all
+    ? 'Every step was confirmed on its targets'
+    : `Not yet confirmed: ${open.map(({ name }) => name).join(', ')}`;
+  draft.setCondition('Injected', all ? 'True' : 'False', all ? 'Injected' : 'Injecting', words);
+}
+
+/** The last word on the stage: a probe that was not violated in time to end the fault early is judged here. */
+function judgeDuring(draft: RunDraft): void {
+  for (const each of findViolations(draft)) {
+    if (each.held === undefined) draft.find('NotEnoughSamples', tooFew(each, 'During'));
+  }
+}
+
+/** What was violated during the fault, whatever else ended it. */
+function findViolations(draft: RunDraft): Judged[] {
+  const judged = judgeStage(draft, 'During');
+  for (const { probe, held, violations } of judged) {
+    if (held === false)
+      draft.find('HypothesisViolated', `Probe '${probe.name}' was violated during the fault: ${violations.join('; ')}`);
+  }
+  return judged;
+}
+
+/** What a finished run leaves is cleared away; what could not be proven clean stays and is retried on its own. */
+function clearAway(draft: RunDraft): void {
+  for (const injection of draft.observed.injections) {
+    const oneShot = draft.observed.facts[injection.spec.step]?.oneShot ?? false;
+    if (!isClean(injection, oneShot) || injection.metadata.deletionTimestamp) continue;
+    draft.do({ do: 'deleteInjection', name: injection.metadata.name, uid: injection.metadata.uid });
+  }
+  if (draft.observed.run.metadata.finalizers?.includes(FINALIZER)) draft.do({ do: 'removeFinalizer' });
+}
+
+function stageOf(draft: RunDraft): RunStage {
+  if (draft.status.finishTime) return 'Finished';
+  if (draft.status.revertedTime) return 'Recovering';
+  if (draft.condition('Reverted')) return 'Reverting';
+  if (draft.holds('BaselineHeld'))
+    return draft.status.steps?.some(({ state }) => state === 'Injecting') ? 'Injecting' : 'Holding';
+  return draft.holds('TargetsSelected') ? 'Baseline' : 'Admitted';
+}
+
+/** `stage` and `message` are for people, and derived here from everything else. */
+function describe(draft: RunDraft): void {
+  const stage = stageOf(draft);
+  if (stage !== draft.status.stage) draft.status.stageTime = draft.time;
+  draft.status.stage = stage;
+  if (stage === 'Finished') return;
+  const words: Record<Exclude<RunStage, 'Finished'>, string> = {
+    Admitted: 'Looking for targets',
+    Baseline: 'Checking the steady state before the fault',
+    Injecting: 'Injecting',
+    Holding: 'Holding the fault',
+    Reverting: draft.condition('Reverted')?.message || 'Taking everything back',
+    Recovering: 'Waiting for the steady state to be back',
+  };
+  draft.status.message = words[stage];
+}
