@@ -1,0 +1,35 @@
+import type { Store } from '../store/types.js';
+import { createControllerContext } from './context.js';
+import { type Controller, runController } from './controller.js';
+import { deploymentController } from './deployment.js';
+import { disruptionController } from './disruption.js';
+import { endpointsController } from './endpoints.js';
+import { startGarbageCollector } from './garbage-collector.js';
+import { namespaceController } from './namespace.js';
+import { nodeLifecycleController } from './node-lifecycle.js';
+import { podGarbageController } from './pod-garbage.js';
+import { replicaSetController } from './replica-set.js';
+import { schedulerController } from './scheduler.js';
+
+/** Starts every controller of a cluster, the scheduler included; returns how to stop them. */
+export function startControllers(store: Store): () => void {
+  const context = createControllerContext(store);
+  const scheduler = schedulerController(context);
+  const controllers: Controller[] = [
+    namespaceController(context),
+    deploymentController(context),
+    replicaSetController(context),
+    scheduler,
+    nodeLifecycleController(context),
+    endpointsController(context),
+    disruptionController(context),
+    podGarbageController(context),
+  ];
+  const stops = controllers.map((controller) => runController(store, controller));
+  stops.push(startGarbageCollector(store), scheduler.stop, context.stop);
+  return () => {
+    for (const stop of stops) {
+      stop();
+    }
+  };
+}

@@ -1,0 +1,276 @@
+import { timestamp } from '../controllers/objects.js';
+import type { Json, KubeObject } from '../store/types.js';
+import { Backoff } from './backoff.js';
+import { type ContainerProcess, type Launch, type ProcessExit, startContainerProcess } from './container-process.js';
+import { ContainerConfigError, containerEnvironment, expandVariables, type PodPlace } from './environment.js';
+import { type HandlerTarget, runHandler } from './handlers.js';
+import { type ContainerHealth, watchHealth } from './health.js';
+import type { KubeletContext } from './kubelet-context.js';
+import { LogBuffer } from './log-buffer.js';
+
+/** What a container needs from the pod it is in. */
+export interface ContainerHost {
+  context: KubeletContext;
+  pod(): KubeObject;
+  place: PodPlace;
+  /** The container's status has changed. */
+  changed(): void;
+}
+
+const standInCommand = ['sleep', 'infinity'];
+const configRetryMilliseconds = 2_000;
+/** What the kubelet leaves for SIGTERM when a preStop hook has used up the grace period. */
+const minimumTermMilliseconds = 2_000;
+
+/** One container of a pod, over all its restarts. */
+export class Container {
+  readonly name: string;
+  /** Whether the image's own program would run, of which the sandbox knows nothing: something that sleeps stands in. */
+  readonly standIn: boolean;
+  state: Json = { waiting: { reason: 'ContainerCreating' } };
+  lastState: Json = {};
+  restartCount = 0;
+  ready = false;
+  started = false;
+  log: LogBuffer | undefined;
+  previousLog: LogBuffer | undefined;
+  private process: ContainerProcess | undefined;
+  private containerID: string | undefined;
+  private readonly stopping = new AbortController();
+  private readonly backoff: Backoff;
+  private health: ContainerHealth | undefined;
+  private killTimer: NodeJS.Timeout | undefined;
+  private termSent = false;
+  private runs = 0;
+
+  constructor(
+    readonly spec: Json,
+    private readonly host: ContainerHost,
+    private readonly restartPolicy: 'Always' | 'OnFailure' | 'Never',
+  ) {
+    this.name = spec.name;
+    this.standIn = !(spec.command?.length > 0);
+    this.backoff = new Backoff(host.context.backoffFactor);
+  }
+
+  /** Runs the container, and again as its restart policy says; resolves with its last exit when it will not run again. */
+  async run(): Promise<ProcessExit | undefined> {
+    let exit: ProcessExit | undefined;
+    while (!this.stopping.signal.aborted) {
+      exit = await this.runOnce();
+      const again =
+        exit === undefined ||
+        this.restartPolicy === 'Always' ||
+        (this.restartPolicy === 'OnFailure' && exit.code !== 0);
+      if (!again || this.stopping.signal.aborted) {
+        break;
+      }
+      await (exit === undefined
+        ? this.backoff.sleep(configRetryMilliseconds, this.stopping.signal)
+        : this.waitBeforeRestart());
+    }
+    return exit;
+  }
+
+  /** Ends the container: preStop, SIGTERM, and SIGKILL when the grace period is over. A later call can only shorten it. */
+  stop(graceSeconds: number, message = `Stopping container ${this.name}`): void {
+    const first = !this.stopping.signal.aborted;
+    this.stopping.abort();
+    this.terminate(graceSeconds, first ? message : undefined);
+  }
+
+  /** SIGKILL, now. */
+  kill(): void {
+    this.stopping.abort();
+    this.process?.signal('SIGKILL');
+  }
+
+  /** The container's entry in the pod's status. */
+  status(): Json {
+    return {
+      name: this.name,
+      image: this.spec.image,
+      imageID: '',
+      containerID: this.containerID,
+      state: this.state,
+      lastState: this.lastState,
+      ready: this.ready,
+      started: this.started,
+      restartCount: this.restartCount,
+    };
+  }
+
+  /** The process of this moment, for signals and tests. */
+  get pid(): number | undefined {
+    return this.state.running ? this.process?.pid : undefined;
+  }
+
+  private async runOnce(): Promise<ProcessExit | undefined> {
+    let launch: Launch;
+    try {
+      launch = this.prepare();
+    } catch (error) {
+      if (!(error instanceof ContainerConfigError)) {
+        throw error;
+      }
+      this.set({ waiting: { reason: 'CreateContainerConfigError', message: error.message } });
+      this.host.context.recorder.warning(this.host.pod(), 'Failed', `Error: ${error.message}`);
+      return undefined;
+    }
+    const startedAt = Date.now();
+    this.begin(launch);
+    const process = this.process!;
+    const exit = await process.exited;
+    this.finish(exit, startedAt);
+    return exit;
+  }
+
+  private prepare(): Launch {
+    const { context, pod, place } = this.host;
+    if (!this.standIn && this.spec.volumeMounts?.length > 0) {
+      throw new ContainerConfigError(
+        'the sandbox mounts no volumes: remove volumeMounts, or remove command for a stand-in',
+      );
+    }
+    const environment = containerEnvironment(context.store, pod(), this.spec, place);
+    const expand = (text: string) => expandVariables(text, environment);
+    return {
+      command: this.standIn ? standInCommand : [...this.spec.command, ...(this.spec.args ?? [])].map(expand),
+      environment,
+      workingDirectory: this.spec.workingDir || context.workingDirectory,
+    };
+  }
+
+  private begin(launch: Launch): void {
+    const { context, pod, place } = this.host;
+    this.previousLog = this.log ?? this.previousLog;
+    this.log = new LogBuffer();
+    this.termSent = false;
+    if (this.runs > 0) {
+      this.restartCount += 1;
+    }
+    this.runs += 1;
+    this.process = startContainerProcess(launch, this.log, context.watchdog);
+    if (this.process.pid === undefined) {
+      return;
+    }
+    this.containerID = `process://${this.process.pid}`;
+    context.recorder.normal(pod(), 'Started', `Started container ${this.name}`);
+    const target = { podIP: place.podIP, container: this.spec, launch, watchdog: context.watchdog };
+    this.state = { running: { startedAt: timestamp() } };
+    this.health = this.watchHealth(target);
+    this.host.changed();
+  }
+
+  /** A stand-in has nothing that could answer a probe or a hook; it counts as healthy, and its pod is marked. */
+  private watchHealth(target: HandlerTarget): ContainerHealth {
+    const { recorder } = this.host.context;
+    return watchHealth(this.standIn ? {} : this.spec, target, {
+      ready: (ready) => {
+        this.ready = ready;
+        this.host.changed();
+      },
+      started: () => {
+        this.started = true;
+        this.host.changed();
+      },
+      warning: (reason, message) => recorder.warning(this.host.pod(), reason, message),
+      restart: (why, probe) => {
+        const grace = probe?.terminationGracePeriodSeconds ?? this.host.pod().spec.terminationGracePeriodSeconds ?? 30;
+        this.terminate(grace, `Container ${this.name} ${why}, will be restarted`);
+      },
+    });
+  }
+
+  private terminate(graceSeconds: number, message: string | undefined): void {
+    if (!this.state.running) {
+      return;
+    }
+    this.health?.endRestarts();
+    clearTimeout(this.killTimer);
+    if (graceSeconds <= 0) {
+      this.process?.signal('SIGKILL');
+      return;
+    }
+    this.killTimer = setTimeout(() => this.graceOver(), graceSeconds * 1000);
+    if (message !== undefined) {
+      this.host.context.recorder.normal(this.host.pod(), 'Killing', message);
+      void this.preStopThenTerm(graceSeconds);
+    }
+  }
+
+  private async preStopThenTerm(graceSeconds: number): Promise<void> {
+    const { process } = this;
+    const hook = this.standIn ? undefined : this.spec.lifecycle?.preStop;
+    if (hook !== undefined) {
+      const { context, place } = this.host;
+      const target = { podIP: place.podIP, container: this.spec, launch: this.prepare(), watchdog: context.watchdog };
+      const failure = await runHandler(hook, target, AbortSignal.timeout(graceSeconds * 1000));
+      if (failure !== undefined) {
+        context.recorder.warning(this.host.pod(), 'FailedPreStopHook', `PreStopHook failed: ${failure}`);
+      }
+    }
+    if (process === this.process) {
+      this.sendTerm();
+    }
+  }
+
+  private graceOver(): void {
+    if (this.termSent) {
+      this.process?.signal('SIGKILL');
+      return;
+    }
+    this.sendTerm();
+    this.killTimer = setTimeout(() => this.process?.signal('SIGKILL'), minimumTermMilliseconds);
+  }
+
+  private sendTerm(): void {
+    if (!this.termSent) {
+      this.termSent = true;
+      this.process?.signal('SIGTERM');
+    }
+  }
+
+  private finish(exit: ProcessExit, startedAt: number): void {
+    this.health?.stop();
+    clearTimeout(this.killTimer);
+    this.backoff.ran(Date.now() - startedAt);
+    this.ready = false;
+    this.started = false;
+    const reason = exit.code === 0 ? 'Completed' : exit.startError ? 'StartError' : 'Error';
+    if (exit.startError !== undefined) {
+      this.host.context.recorder.warning(this.host.pod(), 'Failed', `Error: ${exit.startError}`);
+    }
+    this.set({
+      terminated: {
+        exitCode: exit.code,
+        signal: exit.signal,
+        reason,
+        message: exit.startError,
+        startedAt: timestamp(startedAt),
+        finishedAt: timestamp(),
+        containerID: this.containerID,
+      },
+    });
+  }
+
+  private async waitBeforeRestart(): Promise<void> {
+    const milliseconds = this.backoff.next();
+    if (milliseconds > 0) {
+      const { context, pod } = this.host;
+      const message = `back-off ${Math.round(milliseconds / 100) / 10}s restarting failed container=${this.name} pod=${pod().metadata.name}`;
+      this.lastState = this.state;
+      this.set({ waiting: { reason: 'CrashLoopBackOff', message } });
+      context.recorder.warning(pod(), 'BackOff', `Back-off restarting failed container ${this.name}`);
+      await this.backoff.sleep(milliseconds, this.stopping.signal);
+    }
+    if (!this.stopping.signal.aborted && this.state.terminated) {
+      this.lastState = this.state;
+    }
+  }
+
+  private set(state: Json): void {
+    this.state = state;
+    this.host.changed();
+  }
+}

@@ -1,0 +1,73 @@
+import { type ConditionUpdate, conditionOf, setCondition } from '../controllers/objects.js';
+import { cloneJson } from '../json.js';
+import type { Json, KubeObject } from '../store/types.js';
+import type { PodPlace } from './environment.js';
+
+/** What the kubelet knows of a pod that its status has to tell. */
+export interface PodFacts {
+  place: PodPlace;
+  startTime: string;
+  initialized: boolean;
+  /** Statuses of containers, in the order of the spec. */
+  initContainers: Json[];
+  containers: Json[];
+  /** Set when no container will run again. */
+  outcome: 'Succeeded' | 'Failed' | undefined;
+}
+
+/** The pod's new status; conditions of others, such as readiness gates, stay as they are. */
+export function podStatus(pod: KubeObject, facts: PodFacts): Json {
+  const status = cloneJson(pod.status ?? {});
+  const { place, outcome } = facts;
+  Object.assign(status, {
+    phase: outcome ?? phaseOf(facts),
+    hostIP: place.hostIP,
+    hostIPs: [{ ip: place.hostIP }],
+    podIP: place.podIP,
+    podIPs: [{ ip: place.podIP }],
+    startTime: facts.startTime,
+    containerStatuses: facts.containers,
+    initContainerStatuses: facts.initContainers.length > 0 ? facts.initContainers : undefined,
+  });
+  for (const condition of conditionsOf(pod, facts)) {
+    setCondition(status, condition);
+  }
+  return status;
+}
+
+function phaseOf({ initialized, containers }: PodFacts): string {
+  const begun = containers.every(({ state, lastState }) => state.running || state.terminated || lastState.terminated);
+  return initialized && begun ? 'Running' : 'Pending';
+}
+
+function conditionsOf(pod: KubeObject, facts: PodFacts): ConditionUpdate[] {
+  const containersReady = readinessOf(facts);
+  const gates: string[] = (pod.spec.readinessGates ?? []).map((gate: Json) => gate.conditionType);
+  const closed = gates.filter((type) => conditionOf(pod, type)?.status !== 'True');
+  const ready: ConditionUpdate =
+    containersReady.status === 'True' && closed.length > 0
+      ? { type: 'Ready', status: 'False', reason: 'ReadinessGatesNotReady', message: closed.join(', ') }
+      : { ...containersReady, type: 'Ready' };
+  return [
+    { type: 'PodReadyToStartContainers', status: 'True' },
+    facts.initialized
+      ? { type: 'Initialized', status: 'True', reason: facts.outcome === 'Succeeded' ? 'PodCompleted' : undefined }
+      : { type: 'Initialized', status: 'False', reason: 'ContainersNotInitialized' },
+    { type: 'PodScheduled', status: 'True' },
+    containersReady,
+    ready,
+  ];
+}
+
+function readinessOf({ outcome, containers }: PodFacts): ConditionUpdate {
+  const type = 'ContainersReady';
+  if (outcome !== undefined) {
+    return { type, status: 'False', reason: outcome === 'Succeeded' ? 'PodCompleted' : 'PodFailed' };
+  }
+  const unready: string[] = containers.filter((status) => !status.ready).map((status) => status.name);
+  if (unready.length === 0) {
+    return { type, status: 'True' };
+  }
+  const message = `containers with unready status: [${unready.join(' ')}]`;
+  return { type, status: 'False', reason: 'ContainersNotReady', message };
+}
