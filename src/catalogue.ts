@@ -1,5 +1,5 @@
-import { experimentKind, experimentSpec, type ExperimentSpec } from './api/experiment.js';
-import { runKind, runSpec, type RunSpec } from './api/experiment-run.js';
+import { type ExperimentSpec, experimentKind, experimentSpec } from './api/experiment.js';
+import { type RunSpec, runKind, runSpec } from './api/experiment-run.js';
 import { injectionKind } from './api/injection.js';
 import type { Kind } from './api/kind.js';
 import { safetyPolicyKind } from './api/safety-policy.js';

@@ -119,7 +119,7 @@ const podTargets = object(
     selector: optional(labelSelector),
     names: optional(
       list('names lists pods by name.', string('The name of a pod.', { max: 253, min: 1 }), {
-        max: 100,
+        max: 20,
         min: 1,
         set: true,
       }),

@@ -1,10 +1,12 @@
 import type { Step } from '../api/experiment.js';
 import { parseDuration } from '../stats/duration.js';
 import type { RunDraft } from './draft.js';
-import { type Judged, judgeStage, tooFew } from './judging.js';
+import { findViolations, type Judged, judgeStage, tooFew } from './judging.js';
 import { count, isClean, takenBack, targetStates } from './method.js';
 import { gravest, verdictOf } from './verdict.js';
 
+/** How often samples are looked at while they are taken. */
+export const LOOK_MILLISECONDS = 250;
 /** The dead-man time of agents plus half a minute: what is not proven clean by then is said to be unproven. */
 export const UNPROVEN_MILLISECONDS = 60_000;
 
@@ -15,6 +17,8 @@ export function beginReverting(draft: RunDraft, message: string): void {
 
 /** Takes everything back in reverse order, and goes on when that is proven or can't be within its time. */
 export function revert(draft: RunDraft): void {
+  // While a fault may still be on, what is measured belongs to it.
+  if (draft.holds('BaselineHeld')) draft.probing = 'During';
   const since = Date.parse(draft.condition('Reverted')?.lastTransitionTime ?? draft.time);
   // An earlier step is touched only when the later ones are clean.
   const clean = [...draft.template.method].reverse().every((step) => revertStep(draft, step));
@@ -64,13 +68,18 @@ function reportUnproven(draft: RunDraft): void {
 
 /** Measures how long the steady state takes to be back, and judges that. */
 export function recover(draft: RunDraft): void {
-  if (!isRecoveryMeasured(draft)) {
+  if (isStopped(draft)) {
     finish(draft);
     return;
   }
   draft.probing = 'After';
-  draft.wakeAt(draft.now + 250);
+  draft.wakeAt(draft.now + LOOK_MILLISECONDS);
   const reverted = Date.parse(draft.status.revertedTime ?? draft.time);
+  if (!isDuringSettled(draft, reverted)) return;
+  if (!isRecoveryMeasured(draft)) {
+    finish(draft);
+    return;
+  }
   const within = parseDuration(draft.template.recovery.within);
   const judged = judgeStage(draft, 'After');
   if (judged.every(({ held }) => held === true)) {
@@ -94,12 +103,22 @@ export function recover(draft: RunDraft): void {
   finish(draft);
 }
 
-/** Recovery is measured after anything was hit, unless someone wants it all to stop. */
+/** Someone wants it all to end: nothing more is measured. */
+function isStopped(draft: RunDraft): boolean {
+  return draft.found('Halted') || draft.found('AbortedByUser');
+}
+
+/** Requests that were sent during the fault and are still under way have a say, within their time. */
+function isDuringSettled(draft: RunDraft, reverted: number): boolean {
+  const windows = Object.values(draft.observed.windows).flatMap(({ During }) => (During ? [During] : []));
+  const patience = Math.max(0, ...windows.map(({ samplingMilliseconds }) => samplingMilliseconds));
+  return draft.now >= reverted + patience || windows.every(({ settled }) => settled);
+}
+
+/** Recovery is measured after anything was hit. */
 function isRecoveryMeasured(draft: RunDraft): boolean {
-  const stopped = draft.found('Halted') || draft.found('AbortedByUser');
   const hit = draft.status.steps?.some((step) => step.hit > 0) ?? false;
-  const asked = draft.template.hypothesis?.some(({ stages }) => stages.includes('After')) ?? false;
-  return hit && asked && !stopped;
+  return hit && (draft.template.hypothesis?.some(({ stages }) => stages.includes('After')) ?? false);
 }
 
 function concludeRecovery(draft: RunDraft, took: number, within: number): void {
@@ -130,6 +149,7 @@ export function finish(draft: RunDraft): void {
   for (const step of draft.status.steps ?? []) {
     if (step.state === 'Waiting') step.state = 'Skipped';
   }
+  if (draft.holds('BaselineHeld')) judgeDuring(draft);
   const everythingRan = draft.status.steps?.every(({ state }) => state === 'Done') ?? false;
   if (!draft.template.hypothesis?.length && everythingRan) {
     draft.find('NotEnoughSamples', 'The experiment has no hypothesis, so there was nothing to judge');
@@ -142,6 +162,15 @@ export function finish(draft: RunDraft): void {
   const succeeded = verdict === 'Passed' ? 'True' : verdict === 'Failed' ? 'False' : 'Unknown';
   draft.setCondition('Succeeded', succeeded, reason, draft.status.message);
   draft.event(verdict === 'Passed' ? 'Normal' : 'Warning', reason, `${verdict}: ${draft.status.message}`);
+}
+
+/** The last word on the stage. Too few samples are no news when something else has ended the run. */
+function judgeDuring(draft: RunDraft): void {
+  const judged = findViolations(draft);
+  if ((draft.status.findings?.length ?? 0) > 0) return;
+  for (const each of judged) {
+    if (each.held === undefined) draft.find('NotEnoughSamples', tooFew(each, 'During'));
+  }
 }
 
 function closingMessage(draft: RunDraft): string {

@@ -5,7 +5,7 @@ import type { RunDraft } from './draft.js';
 import { shortened } from './draft.js';
 import type { ProbeWindow } from './observed.js';
 
-/** One probe's judgement in one stage; `window` is missing while nothing was measured. */
+/** One probe's judgement in one stage; `window` is missing while this process measured nothing. */
 export interface Judged {
   probe: HypothesisProbe;
   window: ProbeWindow | undefined;
@@ -17,12 +17,29 @@ export interface Judged {
 export function judgeStage(draft: RunDraft, stage: ProbeStage): Judged[] {
   const probes = (draft.template.hypothesis ?? []).filter((probe) => probe.stages.includes(stage));
   return probes.map((probe) => {
-    const window = draft.observed.windows[probe.name];
-    if (window?.stage !== stage) return { probe, window: undefined, held: undefined, violations: [] };
+    const window = draft.observed.windows[probe.name]?.[stage];
+    if (!window) return { probe, window, ...recorded(draft, probe, stage) };
     const judgement = judge(probe.expect, window.summary, { minimum: window.minSamples });
     writeResult(draft, probe.name, resultOf(stage, window, judgement));
     return { probe, window, ...judgement };
   });
+}
+
+/** After a restart of the controller, what an earlier process wrote down is all there is. */
+function recorded(draft: RunDraft, probe: HypothesisProbe, stage: ProbeStage): Judgement {
+  const stages = draft.status.probes?.find(({ name }) => name === probe.name)?.stages;
+  const result = stages?.find((each) => each.stage === stage);
+  return { held: result?.held, violations: result?.held === false && result.message ? [result.message] : [] };
+}
+
+/** Finds what was violated during the fault, whatever ended it. */
+export function findViolations(draft: RunDraft): Judged[] {
+  const judged = judgeStage(draft, 'During');
+  for (const { probe, held, violations } of judged) {
+    if (held !== false) continue;
+    draft.find('HypothesisViolated', `Probe '${probe.name}' was violated during the fault: ${violations.join('; ')}`);
+  }
+  return judged;
 }
 
 function resultOf(stage: ProbeStage, { summary }: ProbeWindow, { held, violations }: Judgement): StageResult {

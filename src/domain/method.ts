@@ -249,8 +249,8 @@ function oneShotEnd(draft: RunDraft, step: Step, confirmed: number): number {
 function sampledEnough(draft: RunDraft): boolean {
   const probes = (draft.template.hypothesis ?? []).filter(({ stages }) => stages.includes('During'));
   return probes.every(({ name }) => {
-    const window = draft.observed.windows[name];
-    return window?.stage === 'During' && window.summary.samples >= window.minSamples;
+    const window = draft.observed.windows[name]?.During;
+    return window !== undefined && window.summary.samples >= window.minSamples;
   });
 }
 

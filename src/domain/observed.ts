@@ -28,13 +28,14 @@ export interface StepFacts {
   repeatEveryMilliseconds?: number;
 }
 
-/** What one probe measured in the stage it is in. */
+/** What one probe measured in one stage. */
 export interface ProbeWindow {
-  stage: ProbeStage;
-  /** All samples of the stage; in `After` only the newest ones. */
+  /** All samples of the stage; in `After` only the newest `minSamples`. */
   summary: WindowSummary;
   /** When the oldest sample of `summary` was meant to be sent, in API-server time. */
   firstAt?: number;
+  /** Whether all samples of a stage that has passed are in; those that are under way may still change it. */
+  settled: boolean;
   /** How many samples the stage needs before it is judged. */
   minSamples: number;
   /** About how long it takes to get that many, in milliseconds, timeouts included. */
@@ -46,14 +47,16 @@ export interface RunObserved {
   run: ExperimentRun;
   /** By the name of the step. */
   facts: Record<string, StepFacts>;
+  /** Why the template can't be run, such as an expression that does not compile; empty when it can. */
+  problems: string[];
   /** Policies that halt everything now, in words such as `policy squall-halt: fire drill`. */
   halts: string[];
   /** The pods each step's targets name, by step; undefined until they are known. */
   pods: Record<string, Pod[]> | undefined;
   /** All injections that carry this run's UID. */
   injections: Injection[];
-  /** By the name of the probe. */
-  windows: Record<string, ProbeWindow>;
+  /** By the name of the probe, the stages measured by this process. */
+  windows: Record<string, Partial<Record<ProbeStage, ProbeWindow>>>;
 }
 
 /** An injection to be made. */

@@ -4,13 +4,11 @@ import { parseDuration } from '../stats/duration.js';
 import { admit } from './admission.js';
 import { RunDraft } from './draft.js';
 import { seedOf } from './draw.js';
-import { beginReverting, finish, recover, revert } from './ending.js';
-import { type Judged, judgeStage, tooFew } from './judging.js';
+import { beginReverting, finish, LOOK_MILLISECONDS, recover, revert } from './ending.js';
+import { findViolations, judgeStage, tooFew } from './judging.js';
 import { advanceMethod, isClean, targetStates } from './method.js';
 import type { RunDecision, RunObserved } from './observed.js';
 
-/** How often samples are looked at while they are taken. */
-const LOOK_MILLISECONDS = 250;
 /** What a baseline may take beyond the time its samples need. */
 const BASELINE_SLACK_MILLISECONDS = 20_000;
 
@@ -55,7 +53,8 @@ function begin(draft: RunDraft): void {
 
 /** Looks for reasons to stop at once. Those that people give count to the very end; the others until the revert begins. */
 function interrupt(draft: RunDraft): void {
-  const { run, halts } = draft.observed;
+  const { run, halts, problems } = draft.observed;
+  if (problems.length > 0) draft.find('InvalidTemplate', problems.join('; '));
   if (halts.length > 0) draft.find('Halted', `All experiments are halted by ${halts.join(' and ')}`);
   if (run.spec.abort) draft.find('AbortedByUser', `Aborted: ${run.spec.abort.reason}`);
   if (run.metadata.deletionTimestamp) draft.find('AbortedByUser', 'The run was deleted');
@@ -156,7 +155,6 @@ function runMethod(draft: RunDraft): void {
     return;
   }
   noteInjected(draft);
-  judgeDuring(draft);
   beginReverting(draft, 'All steps have ended');
   draft.wakeAt(draft.now);
 }
@@ -168,23 +166,6 @@ function noteInjected(draft: RunDraft): void {
     ? 'Every step was confirmed on its targets'
     : `Not yet confirmed: ${open.map(({ name }) => name).join(', ')}`;
   draft.setCondition('Injected', all ? 'True' : 'False', all ? 'Injected' : 'Injecting', words);
-}
-
-/** The last word on the stage: a probe that was not violated in time to end the fault early is judged here. */
-function judgeDuring(draft: RunDraft): void {
-  for (const each of findViolations(draft)) {
-    if (each.held === undefined) draft.find('NotEnoughSamples', tooFew(each, 'During'));
-  }
-}
-
-/** What was violated during the fault, whatever else ended it. */
-function findViolations(draft: RunDraft): Judged[] {
-  const judged = judgeStage(draft, 'During');
-  for (const { probe, held, violations } of judged) {
-    if (held === false)
-      draft.find('HypothesisViolated', `Probe '${probe.name}' was violated during the fault: ${violations.join('; ')}`);
-  }
-  return judged;
 }
 
 /** What a finished run leaves is cleared away; what could not be proven clean stays and is retried on its own. */
