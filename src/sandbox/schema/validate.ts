@@ -1,0 +1,228 @@
+import { duplicate, formatPath, invalid, notSupported, required, tooLong, tooMany, typeInvalid } from './errors.js';
+import { integerFormats, stringFormats } from './formats.js';
+import { childNode, type SchemaNode, typeName } from './node.js';
+import { matchesPattern } from './patterns.js';
+import { equalJson, type FieldError, isObject, type Json } from './types.js';
+
+/** Where a walk is, and what it has found. The path is changed in place; errors copy it. */
+export interface Walk {
+  path: (string | number)[];
+  errors: FieldError[];
+}
+
+/** Checks a pruned and defaulted value against everything but the CEL rules. */
+export function validate(node: SchemaNode, value: Json, walk: Walk): void {
+  if (!checkType(node, value, walk)) return;
+  if (value === null) return;
+  checkEnum(node, value, walk);
+  if (typeof value === 'string') checkString(node, value, walk);
+  else if (typeof value === 'number') checkNumber(node, value, walk);
+  else if (Array.isArray(value)) checkList(node, value, walk);
+  else if (isObject(value)) checkObject(node, value, walk);
+  checkCombinations(node, value, walk);
+}
+
+function checkType(node: SchemaNode, value: Json, walk: Walk): boolean {
+  const { types } = node;
+  if (types === undefined || (value === null && node.nullable)) return true;
+  const found = typeName(value);
+  if (types.includes(found) || (found === 'integer' && types.includes('number'))) return true;
+  walk.errors.push(typeInvalid(walk.path, types.join(','), found));
+  return false;
+}
+
+function checkEnum(node: SchemaNode, value: Json, walk: Walk): void {
+  const allowed = node.schema.enum;
+  if (!allowed) return;
+  const found = node.enums ? node.enums.has(value) : allowed.some((candidate) => equalJson(candidate, value));
+  if (!found) walk.errors.push(notSupported(walk.path, value, allowed));
+}
+
+function checkString(node: SchemaNode, text: string, walk: Walk): void {
+  const { minLength, maxLength, pattern, format } = node.schema;
+  if (minLength !== undefined || maxLength !== undefined) checkLength(text, minLength, maxLength, walk);
+  // A text that is far too long is refused before a pattern walks over it.
+  if (
+    pattern !== undefined &&
+    (maxLength === undefined || text.length <= maxLength * 2) &&
+    !matchesPattern(pattern, text)
+  ) {
+    walk.errors.push(invalid(walk.path, text, inBody(walk, `should match '${pattern}'`)));
+  }
+  const accepts = format === undefined ? undefined : stringFormats[format];
+  if (accepts && !accepts(text)) walk.errors.push(typeInvalid(walk.path, format ?? '', text));
+}
+
+function checkLength(text: string, minLength: number | undefined, maxLength: number | undefined, walk: Walk): void {
+  const length = characters(text);
+  if (maxLength !== undefined && length > maxLength) walk.errors.push(tooLong(walk.path, maxLength));
+  if (minLength !== undefined && length < minLength) {
+    walk.errors.push(invalid(walk.path, text, inBody(walk, `should be at least ${minLength} chars long`)));
+  }
+}
+
+/** Code points, as the API server counts them. */
+function characters(text: string): number {
+  let count = 0;
+  for (const _ of text) count++;
+  return count;
+}
+
+function checkNumber(node: SchemaNode, value: number, walk: Walk): void {
+  const { multipleOf, format, type } = node.schema;
+  checkRange(node, value, walk);
+  if (multipleOf !== undefined && !isMultiple(value, multipleOf)) {
+    walk.errors.push(invalid(walk.path, value, inBody(walk, `should be a multiple of ${multipleOf}`)));
+  }
+  const bounds = format === undefined || type !== 'integer' ? undefined : integerFormats[format];
+  if (bounds && (value < bounds.minimum || value > bounds.maximum)) {
+    const detail = `Checked value must be of type integer with format ${format} in ${formatPath(walk.path)}`;
+    walk.errors.push(invalid(walk.path, value, detail));
+  }
+}
+
+function checkRange(node: SchemaNode, value: number, walk: Walk): void {
+  const { minimum, maximum, exclusiveMinimum, exclusiveMaximum } = node.schema;
+  const refuse = (detail: string) => walk.errors.push(invalid(walk.path, value, inBody(walk, detail)));
+  if (maximum !== undefined && (exclusiveMaximum ? value >= maximum : value > maximum)) {
+    refuse(`should be less than ${exclusiveMaximum ? '' : 'or equal to '}${maximum}`);
+  }
+  if (minimum !== undefined && (exclusiveMinimum ? value <= minimum : value < minimum)) {
+    refuse(`should be greater than ${exclusiveMinimum ? '' : 'or equal to '}${minimum}`);
+  }
+}
+
+/** 0.3 is a multiple of 0.1 although their floating-point quotient is not whole. */
+function isMultiple(value: number, factor: number): boolean {
+  const quotient = value / factor;
+  return Math.abs(quotient - Math.round(quotient)) < 1e-9 * Math.max(1, Math.abs(quotient));
+}
+
+function checkList(node: SchemaNode, list: Json[], walk: Walk): void {
+  const { minItems, maxItems } = node.schema;
+  if (maxItems !== undefined && list.length > maxItems) {
+    walk.errors.push(tooMany(walk.path, list.length, maxItems));
+    // One answer is enough for a list that is refused anyway; it may be huge.
+    return;
+  }
+  if (minItems !== undefined && list.length < minItems) {
+    walk.errors.push(invalid(walk.path, list.length, inBody(walk, `should have at least ${minItems} items`)));
+  }
+  const { items } = node;
+  if (items) {
+    for (let index = 0; index < list.length; index++) {
+      walk.path.push(index);
+      validate(items, list[index], walk);
+      walk.path.pop();
+    }
+  }
+  checkUnique(node, list, walk);
+}
+
+function checkUnique(node: SchemaNode, list: Json[], walk: Walk): void {
+  const kind = node.schema['x-kubernetes-list-type'];
+  if (kind !== 'set' && kind !== 'map') return;
+  const seen = new Set<string>();
+  list.forEach((item, index) => {
+    const identity = kind === 'set' ? item : listMapKey(node, item);
+    const text = canonical(identity);
+    if (seen.has(text)) walk.errors.push(duplicate([...walk.path, index], identity));
+    seen.add(text);
+  });
+}
+
+/** The key properties of a list-map item with their defaults. */
+export function listMapKey(node: SchemaNode, item: Json): Record<string, Json> {
+  const key: Record<string, Json> = {};
+  for (const name of node.mapKeys)
+    key[name] = item?.[name] ?? node.items?.properties?.get(name)?.schema.default ?? null;
+  return key;
+}
+
+/** JSON with sorted keys, so that equal values have equal texts. */
+export function canonical(value: Json): string {
+  if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`;
+  if (!isObject(value)) return JSON.stringify(value) ?? 'null';
+  const keys = Object.keys(value).sort();
+  return `{${keys.map((key) => `${JSON.stringify(key)}:${canonical(value[key])}`).join(',')}}`;
+}
+
+function checkObject(node: SchemaNode, object: Record<string, Json>, walk: Walk): void {
+  const { minProperties, maxProperties, required: names } = node.schema;
+  for (const name of names ?? []) {
+    if (!Object.hasOwn(object, name)) walk.errors.push(required([...walk.path, name]));
+  }
+  if (minProperties !== undefined || maxProperties !== undefined) checkSize(object, minProperties, maxProperties, walk);
+  for (const key of Object.keys(object)) {
+    const child = childNode(node, key);
+    if (!child) continue;
+    walk.path.push(key);
+    validate(child, object[key], walk);
+    walk.path.pop();
+  }
+  if (node.schema['x-kubernetes-embedded-resource']) checkResource(object, walk);
+}
+
+function checkSize(
+  object: Record<string, Json>,
+  minimum: number | undefined,
+  maximum: number | undefined,
+  walk: Walk,
+): void {
+  const count = Object.keys(object).length;
+  if (maximum !== undefined && count > maximum) walk.errors.push(tooMany(walk.path, count, maximum));
+  if (minimum !== undefined && count < minimum) {
+    walk.errors.push(invalid(walk.path, count, inBody(walk, `should have at least ${minimum} properties`)));
+  }
+}
+
+function checkResource(object: Record<string, Json>, walk: Walk): void {
+  for (const name of ['apiVersion', 'kind']) {
+    const value = object[name];
+    if (value === undefined || value === '') walk.errors.push(required([...walk.path, name], 'must not be empty'));
+    else if (typeof value !== 'string') walk.errors.push(typeInvalid([...walk.path, name], 'string', typeName(value)));
+  }
+  if (object.metadata !== undefined && !isObject(object.metadata)) {
+    walk.errors.push(typeInvalid([...walk.path, 'metadata'], 'object', typeName(object.metadata)));
+  }
+}
+
+function checkCombinations(node: SchemaNode, value: Json, walk: Walk): void {
+  const name = () => JSON.stringify(formatPath(walk.path));
+  const refuse = (detail: string) => walk.errors.push(invalid(walk.path, '', detail));
+  for (const part of node.allOf) validate(part, value, walk);
+  if (node.anyOf.length > 0) {
+    const attempts = tryAll(node.anyOf, value, walk);
+    if (attempts.every((errors) => errors.length > 0)) {
+      refuse(`${name()} must validate at least one schema (anyOf)`);
+      walk.errors.push(...shortest(attempts));
+    }
+  }
+  if (node.oneOf.length > 0) {
+    const attempts = tryAll(node.oneOf, value, walk);
+    const valid = attempts.filter((errors) => errors.length === 0).length;
+    if (valid !== 1) {
+      const found = valid === 0 ? 'Found none valid' : `Found ${valid} valid alternatives`;
+      refuse(`${name()} must validate one and only one schema (oneOf). ${found}`);
+      if (valid === 0) walk.errors.push(...shortest(attempts));
+    }
+  }
+  if (node.not && tryAll([node.not], value, walk)[0]?.length === 0)
+    refuse(`${name()} must not validate the schema (not)`);
+}
+
+function tryAll(parts: readonly SchemaNode[], value: Json, walk: Walk): FieldError[][] {
+  return parts.map((part) => {
+    const attempt: Walk = { path: walk.path, errors: [] };
+    validate(part, value, attempt);
+    return attempt.errors;
+  });
+}
+
+function shortest(attempts: FieldError[][]): FieldError[] {
+  return attempts.reduce((best, errors) => (errors.length < best.length ? errors : best));
+}
+
+function inBody(walk: Walk, detail: string): string {
+  return `${formatPath(walk.path)} in body ${detail}`;
+}
