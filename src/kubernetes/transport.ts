@@ -29,6 +29,11 @@ export interface RequestOptions {
   timeoutMs?: number;
   /** `high` does not wait for the client-side rate limit: for lease renewals and reverts. */
   priority?: 'high' | 'normal';
+  /**
+   * False: once it was sent and the answer was lost, it is not sent again, so that an answer always tells what this
+   * one request did. Default true.
+   */
+  repeat?: boolean;
 }
 
 /** A successful answer. */
@@ -126,8 +131,8 @@ class HttpTransport implements Transport {
       } catch (error) {
         if (signal.aborted) throw this.#aborted(options, error);
         const wait = freshCredentials
-          ? retryDelay(error, options.method, attempt)
-          : firstDelay(error, options.method, attempt);
+          ? retryDelay(error, isRepeatable(options), attempt)
+          : firstDelay(error, isRepeatable(options), attempt);
         if (systemTiming.now() + wait >= deadline) throw error;
         freshCredentials = isUnauthorized(error);
         await sleep(wait, systemTiming, signal);
@@ -215,23 +220,27 @@ function limitsOf({ timeoutMs = defaultTimeoutMs, signal }: RequestOptions): { d
   return { deadline: systemTiming.now() + timeoutMs, signal: signal ? AbortSignal.any([signal, limit]) : limit };
 }
 
+function isRepeatable({ method, repeat }: RequestOptions): boolean {
+  return repeat !== false && repeatable.has(method);
+}
+
 function isUnauthorized(error: unknown): boolean {
   return error instanceof ApiError && error.status === 401;
 }
 
 /** Like {@link retryDelay}, but credentials that have expired are worth one more try with new ones. */
-function firstDelay(error: unknown, method: string, attempt: number): number {
-  return isUnauthorized(error) ? 0 : retryDelay(error, method, attempt);
+function firstDelay(error: unknown, mayRepeat: boolean, attempt: number): number {
+  return isUnauthorized(error) ? 0 : retryDelay(error, mayRepeat, attempt);
 }
 
 /** Milliseconds until the next try; infinite when there should be none. */
-function retryDelay(error: unknown, method: string, attempt: number): number {
+function retryDelay(error: unknown, mayRepeat: boolean, attempt: number): number {
   const delay = backoffDelay(retryLimits, attempt);
-  if (error instanceof ConnectionError) return error.harmless || repeatable.has(method) ? delay : never;
+  if (error instanceof ConnectionError) return error.harmless || mayRepeat ? delay : never;
   if (!(error instanceof ApiError) || error.isDisruptionBudget) return never;
   const refused = error.status === 429 || error.status === 503;
   if (refused && error.retryAfterMs !== undefined) return error.retryAfterMs + delay;
-  const lost = error.status === 429 || (error.status >= 502 && error.status <= 504 && repeatable.has(method));
+  const lost = error.status === 429 || (error.status >= 502 && error.status <= 504 && mayRepeat);
   return lost ? delay : never;
 }
 
