@@ -88,9 +88,11 @@ export class Connection {
 }
 
 /** Error codes of a connection that was never made: the request cannot have been seen. */
-const notSentCodes = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH']);
+const notSentCodes = new Set(['ECONNREFUSED', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH']);
+/** Error codes of a connection that broke: the request may have been seen. */
+const brokenCodes = new Set(['ECONNRESET', 'EPIPE', 'ETIMEDOUT']);
 
-/** A {@link TransportError} of the network, with what is known about whether the server saw the request. */
+/** A {@link TransportError} that may pass, with what is known about whether the server saw the request. */
 export class ConnectionError extends TransportError {
   /**
    * @param harmless true when sending the request again cannot do it twice: no connection was made, or the server
@@ -109,9 +111,9 @@ export class ConnectionError extends TransportError {
 function explain(error: NodeJS.ErrnoException, reused: boolean, server: string): TransportError {
   const code = error.code ?? 'UNKNOWN';
   if (error.name === 'AbortError') return new TransportError('ABORTED', 'The request was cancelled.', { cause: error });
-  const closedWhileIdle = reused && (code === 'ECONNRESET' || code === 'EPIPE');
-  const harmless = closedWhileIdle || notSentCodes.has(code);
-  return new ConnectionError(code, `No answer from the API server ${server}: ${error.message}`, harmless, {
-    cause: error,
-  });
+  const message = `No answer from the API server ${server}: ${error.message}`;
+  // A name that does not exist, a certificate that cannot be verified: trying again changes nothing.
+  if (!notSentCodes.has(code) && !brokenCodes.has(code)) return new TransportError(code, message, { cause: error });
+  const closedWhileIdle = reused && code !== 'ETIMEDOUT';
+  return new ConnectionError(code, message, closedWhileIdle || notSentCodes.has(code), { cause: error });
 }
