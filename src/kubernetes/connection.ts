@@ -2,7 +2,7 @@ import * as http from 'node:http';
 import * as https from 'node:https';
 import { performance } from 'node:perf_hooks';
 import { TransportError } from './errors.js';
-import type { ClusterConfig, Credentials } from './kubeconfig.js';
+import type { ClusterConfig, Credentials, TlsMaterial } from './kubeconfig.js';
 
 /** One HTTP exchange, with nothing clever about it. */
 export interface Exchange {
@@ -30,6 +30,7 @@ export class Connection {
   readonly #url: URL;
   readonly #sockets: number;
   #agent: http.Agent | undefined;
+  #tls: TlsMaterial | undefined;
   #fingerprint = '';
 
   /** @param sockets how many connections may be open at once */
@@ -42,7 +43,7 @@ export class Connection {
   /**
    * Sends a request, resolves when the headers of the answer are there.
    * @param freshCredentials asks for new credentials, after the server refused the present ones
-   * @throws TransportError when no answer comes, with `notSent` when the server certainly did not see the request
+   * @throws TransportError when no answer comes; a ConnectionError when that may pass
    */
   async send(exchange: Exchange, freshCredentials = false): Promise<Answer> {
     const credentials = await this.#cluster.credentials(freshCredentials);
@@ -76,14 +77,19 @@ export class Connection {
   }
 
   #agentFor({ tls, agent }: Credentials): http.Agent {
-    if (agent) return agent;
+    if (this.#agent && tls === this.#tls) return this.#agent;
+    this.#tls = tls;
     const fingerprint = JSON.stringify([String(tls.ca ?? ''), String(tls.cert ?? ''), String(tls.key ?? '')]);
     if (this.#agent && fingerprint === this.#fingerprint) return this.#agent;
-    const options = { keepAlive: true, keepAliveMsecs: 30_000, maxSockets: this.#sockets, maxFreeSockets: 8 };
-    // The previous pool is left to its running requests; its idle sockets are closed by the server.
-    this.#agent = this.#url.protocol === 'https:' ? new https.Agent({ ...options, ...tls }) : new http.Agent(options);
     this.#fingerprint = fingerprint;
+    // The previous pool is left to its running requests; its idle sockets are closed by the server.
+    this.#agent = agent ?? this.#newAgent(tls);
     return this.#agent;
+  }
+
+  #newAgent(tls: TlsMaterial): http.Agent {
+    const options = { keepAlive: true, keepAliveMsecs: 30_000, maxSockets: this.#sockets, maxFreeSockets: 8 };
+    return this.#url.protocol === 'https:' ? new https.Agent({ ...options, ...tls }) : new http.Agent(options);
   }
 }
 
@@ -95,13 +101,13 @@ const brokenCodes = new Set(['ECONNRESET', 'EPIPE', 'ETIMEDOUT']);
 /** A {@link TransportError} that may pass, with what is known about whether the server saw the request. */
 export class ConnectionError extends TransportError {
   /**
-   * @param harmless true when sending the request again cannot do it twice: no connection was made, or the server
-   *   closed an idle connection just as we took it
+   * @param seen `no`: no connection was made; `hardly`: the server closed an idle connection just as we took it, so it
+   *   died before, or at most together with, the request; `maybe`: it broke while the answer was awaited
    */
   constructor(
     code: string,
     message: string,
-    readonly harmless: boolean,
+    readonly seen: 'no' | 'hardly' | 'maybe',
     options?: ErrorOptions,
   ) {
     super(code, message, options);
@@ -112,8 +118,9 @@ function explain(error: NodeJS.ErrnoException, reused: boolean, server: string):
   const code = error.code ?? 'UNKNOWN';
   if (error.name === 'AbortError') return new TransportError('ABORTED', 'The request was cancelled.', { cause: error });
   const message = `No answer from the API server ${server}: ${error.message}`;
+  const options = { cause: error };
+  if (notSentCodes.has(code)) return new ConnectionError(code, message, 'no', options);
   // A name that does not exist, a certificate that cannot be verified: trying again changes nothing.
-  if (!notSentCodes.has(code) && !brokenCodes.has(code)) return new TransportError(code, message, { cause: error });
-  const closedWhileIdle = reused && code !== 'ETIMEDOUT';
-  return new ConnectionError(code, message, closedWhileIdle || notSentCodes.has(code), { cause: error });
+  if (!brokenCodes.has(code)) return new TransportError(code, message, options);
+  return new ConnectionError(code, message, reused && code !== 'ETIMEDOUT' ? 'hardly' : 'maybe', options);
 }

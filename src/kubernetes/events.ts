@@ -92,9 +92,15 @@ export class EventRecorder {
     this.#writing ??= this.#writeAll();
   }
 
-  /** Resolves when all that was noted is written, or has failed. */
-  async flush(): Promise<void> {
-    while (this.#writing) await this.#writing;
+  /** Resolves when all that was noted is written, or has failed, or after `timeoutMs`. */
+  async flush(timeoutMs = 5_000): Promise<void> {
+    if (!this.#writing) return;
+    let cancel = (): void => {};
+    const timeout = new Promise<void>((resolve) => {
+      cancel = this.#timing.schedule(timeoutMs, resolve);
+    });
+    await Promise.race([this.#writing, timeout]);
+    cancel();
   }
 
   #budget(objectKey: string): TokenBucket {

@@ -211,6 +211,7 @@ async function fromServiceAccount(folder: string, environment: NodeJS.ProcessEnv
     });
   });
   const namespace = await readFile(join(folder, 'namespace'), 'utf8').catch(() => 'default');
+  const tls = { ca };
   let token = '';
   let readAt = Number.NEGATIVE_INFINITY;
   return {
@@ -223,7 +224,7 @@ async function fromServiceAccount(folder: string, environment: NodeJS.ProcessEnv
         token = (await readFile(join(folder, 'token'), 'utf8')).trim();
         readAt = now;
       }
-      return { headers: { Authorization: `Bearer ${token}` }, tls: { ca } };
+      return { headers: { Authorization: `Bearer ${token}` }, tls };
     },
   };
 }

@@ -141,6 +141,18 @@ describe('requests', () => {
     expect(server.requests).toHaveLength(1);
   });
 
+  test('that must not be repeated are sent once, also on a connection that was used before', async () => {
+    const { server, transport } = await setUp((_request, response, index) =>
+      index === 0 ? sendJson(response, 200, {}) : void response.socket?.resetAndDestroy(),
+    );
+    await transport.request(get);
+    await expect(transport.request({ method: 'DELETE', path: '/x', repeat: false })).rejects.toMatchObject({
+      code: 'ECONNRESET',
+    });
+    expect(server.requests).toHaveLength(2);
+    expect(server.connections()).toBe(1);
+  });
+
   test('come through when the server is back within the time-out, also a create', async () => {
     const first = await startScriptedServer(ok);
     await first.close();

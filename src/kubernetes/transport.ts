@@ -1,11 +1,13 @@
 import type * as http from 'node:http';
 import { ServerClock } from './clock.js';
 import { Connection, ConnectionError } from './connection.js';
+import { Deadline } from './deadline.js';
 import { ApiError, apiErrorOf, TransportError } from './errors.js';
 import type { ClusterConfig } from './kubeconfig.js';
 import { TokenBucket } from './rate-limit.js';
 import type { Json } from './resource.js';
-import { backoffDelay, sleep, systemTiming } from './timing.js';
+import { isUnauthorized, retryDelay } from './retry.js';
+import { sleep, systemTiming } from './timing.js';
 import { readWatch, type WatchEvent } from './watch.js';
 
 export { ApiError, TransportError } from './errors.js';
@@ -89,10 +91,7 @@ export interface TransportOptions {
   maxResponseBytes?: number;
 }
 
-const retryLimits = { baseMs: 100, maxMs: 5_000 };
 const defaultTimeoutMs = 30_000;
-const never = Number.POSITIVE_INFINITY;
-const repeatable = new Set(['GET', 'PUT', 'DELETE']);
 
 /** Makes the {@link Transport} to a cluster: keep-alive connections, retries, a client-side rate limit. */
 export function createTransport(cluster: ClusterConfig, options: TransportOptions): Transport {
@@ -122,7 +121,16 @@ class HttpTransport implements Transport {
   }
 
   async request(options: RequestOptions): Promise<Response> {
-    const { deadline, signal } = limitsOf(options);
+    const deadline = new Deadline(options.timeoutMs ?? defaultTimeoutMs, systemTiming, options.signal);
+    try {
+      return await this.#tries(options, deadline);
+    } finally {
+      deadline.release();
+    }
+  }
+
+  async #tries(options: RequestOptions, deadline: Deadline): Promise<Response> {
+    const { signal } = deadline;
     let freshCredentials = false;
     for (let attempt = 0; ; attempt += 1) {
       if (options.priority !== 'high') await this.#awaitTurn(signal, options);
@@ -130,37 +138,33 @@ class HttpTransport implements Transport {
         return await this.#once(options, signal, freshCredentials);
       } catch (error) {
         if (signal.aborted) throw this.#aborted(options, error);
-        const wait = freshCredentials
-          ? retryDelay(error, isRepeatable(options), attempt)
-          : firstDelay(error, isRepeatable(options), attempt);
-        if (systemTiming.now() + wait >= deadline) throw error;
-        freshCredentials = isUnauthorized(error);
+        const stale = isUnauthorized(error) && !freshCredentials;
+        const wait = stale ? 0 : retryDelay(error, options, attempt);
+        if (wait >= deadline.left) throw error;
+        freshCredentials = stale;
         await sleep(wait, systemTiming, signal);
       }
     }
   }
 
   async *watch(options: WatchOptions): AsyncGenerator<WatchEvent> {
-    const abort = new AbortController();
-    const signal = options.signal ? AbortSignal.any([options.signal, abort.signal]) : abort.signal;
     const watchdogMs = options.watchdogMs ?? 90_000;
     const path = withQuery(options.path, { ...options.query, watch: true });
-    // The answer's headers may also never come.
-    const cancel = systemTiming.schedule(watchdogMs, () => abort.abort());
+    // The headers of the answer may also never come.
+    const deadline = new Deadline(watchdogMs, systemTiming, options.signal);
     try {
-      const answer = await this.#watches.send(this.#exchange({ method: 'GET', path }, signal));
-      cancel();
+      const answer = await this.#watches.send(this.#exchange({ method: 'GET', path }, deadline.signal));
+      deadline.lift();
       this.clock.observe(answer.response.headers.date, answer.sentAt, answer.receivedAt);
       if (answer.response.statusCode !== 200) throw await this.#errorOf(answer.response);
       yield* readWatch(answer.response, { watchdogMs, maxLineBytes: this.#maxBytes, timing: systemTiming });
     } catch (error) {
       if (options.signal?.aborted) return;
-      if (abort.signal.aborted)
+      if (deadline.signal.aborted)
         throw new TransportError('SILENT', `No answer to the watch of ${options.path} within ${watchdogMs} ms.`);
       throw error;
     } finally {
-      cancel();
-      abort.abort();
+      deadline.release();
     }
   }
 
@@ -215,35 +219,6 @@ class HttpTransport implements Transport {
   }
 }
 
-function limitsOf({ timeoutMs = defaultTimeoutMs, signal }: RequestOptions): { deadline: number; signal: AbortSignal } {
-  const limit = AbortSignal.timeout(Math.ceil(timeoutMs));
-  return { deadline: systemTiming.now() + timeoutMs, signal: signal ? AbortSignal.any([signal, limit]) : limit };
-}
-
-function isRepeatable({ method, repeat }: RequestOptions): boolean {
-  return repeat !== false && repeatable.has(method);
-}
-
-function isUnauthorized(error: unknown): boolean {
-  return error instanceof ApiError && error.status === 401;
-}
-
-/** Like {@link retryDelay}, but credentials that have expired are worth one more try with new ones. */
-function firstDelay(error: unknown, mayRepeat: boolean, attempt: number): number {
-  return isUnauthorized(error) ? 0 : retryDelay(error, mayRepeat, attempt);
-}
-
-/** Milliseconds until the next try; infinite when there should be none. */
-function retryDelay(error: unknown, mayRepeat: boolean, attempt: number): number {
-  const delay = backoffDelay(retryLimits, attempt);
-  if (error instanceof ConnectionError) return error.harmless || mayRepeat ? delay : never;
-  if (!(error instanceof ApiError) || error.isDisruptionBudget) return never;
-  const refused = error.status === 429 || error.status === 503;
-  if (refused && error.retryAfterMs !== undefined) return error.retryAfterMs + delay;
-  const lost = error.status === 429 || (error.status >= 502 && error.status <= 504 && mayRepeat);
-  return lost ? delay : never;
-}
-
 function withQuery(path: string, query: Query = {}): string {
   const parameters = new URLSearchParams();
   for (const [name, value] of Object.entries(query)) if (value !== undefined) parameters.set(name, String(value));
@@ -266,7 +241,7 @@ async function readText(response: http.IncomingMessage, maxBytes: number, what: 
     }
   } catch (error) {
     if (error instanceof TransportError) throw error;
-    throw new ConnectionError('ECONNRESET', `The answer to ${what} broke off after ${length} bytes.`, false, {
+    throw new ConnectionError('ECONNRESET', `The answer to ${what} broke off after ${length} bytes.`, 'maybe', {
       cause: error,
     });
   }
