@@ -138,7 +138,7 @@ class HttpTransport implements Transport {
         return await this.#once(options, signal, freshCredentials);
       } catch (error) {
         if (signal.aborted) throw this.#aborted(options, error);
-        const stale = isUnauthorized(error) && !freshCredentials;
+        const stale: boolean = isUnauthorized(error) && !freshCredentials;
         const wait = stale ? 0 : retryDelay(error, options, attempt);
         if (wait >= deadline.left) throw error;
         freshCredentials = stale;
