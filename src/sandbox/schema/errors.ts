@@ -20,56 +20,72 @@ export function formatValue(value: Json): string {
 /** A place inside a schema is already text; it has no path in an object. */
 type Place = Path | string;
 
-function fieldError(place: Place, reason: FieldReason, message: string): FieldError {
-  if (typeof place === 'string') return { field: place, path: [], reason, message };
-  return { field: formatPath(place), path: [...place], reason, message };
+function fieldError(place: Place, reason: FieldReason, message: string, detail: string, value?: Json): FieldError {
+  const rest = { reason, message, detail, ...(value !== undefined && { value }) };
+  if (typeof place === 'string') return { field: place, path: [], ...rest };
+  return { field: formatPath(place), path: [...place], ...rest };
+}
+
+/** `Invalid value: "object": exactly one of … must be given` */
+export function invalid(place: Place, value: Json, detail: string): FieldError {
+  return fieldError(place, 'FieldValueInvalid', `Invalid value: ${formatValue(value)}: ${detail}`, detail, value);
 }
 
 /** `Invalid value: 101: spec.percent in body should be …` */
-export function invalid(path: Place, value: Json, detail: string): FieldError {
-  return fieldError(path, 'FieldValueInvalid', `Invalid value: ${formatValue(value)}: ${detail}`);
+export function invalidInBody(path: Path, value: Json, detail: string): FieldError {
+  const message = `Invalid value: ${formatValue(value)}: ${formatPath(path)} in body ${detail}`;
+  return fieldError(path, 'FieldValueInvalid', message, detail, value);
 }
 
 /** `Invalid value: "string": spec.count in body must be of type integer: "string"` */
 export function typeInvalid(path: Path, expected: string, found: string): FieldError {
-  const detail = `${formatPath(path)} in body must be of type ${expected}: ${formatValue(found)}`;
-  return fieldError(path, 'FieldValueTypeInvalid', `Invalid value: ${formatValue(found)}: ${detail}`);
+  const detail = `must be of type ${expected}`;
+  const text = `${formatPath(path)} in body ${detail}: ${formatValue(found)}`;
+  return fieldError(path, 'FieldValueTypeInvalid', `Invalid value: ${formatValue(found)}: ${text}`, detail, found);
 }
 
 /** `Required value`, with a detail after a colon when there is one. */
-export function required(path: Place, detail = ''): FieldError {
-  return fieldError(path, 'FieldValueRequired', detail === '' ? 'Required value' : `Required value: ${detail}`);
+export function required(place: Place, detail = ''): FieldError {
+  const message = detail === '' ? 'Required value' : `Required value: ${detail}`;
+  return fieldError(place, 'FieldValueRequired', message, detail);
 }
 
 /** `Unsupported value: "x": supported values: "a", "b"` */
-export function notSupported(path: Place, value: Json, supported: readonly Json[]): FieldError {
+export function notSupported(place: Place, value: Json, supported: readonly Json[]): FieldError {
   // The API server quotes every allowed value, also numbers.
   const names = supported.map((allowed) =>
     JSON.stringify(typeof allowed === 'string' ? allowed : JSON.stringify(allowed)),
   );
-  const message = `Unsupported value: ${formatValue(value)}: supported values: ${names.join(', ')}`;
-  return fieldError(path, 'FieldValueNotSupported', message);
+  const detail = `supported values: ${names.join(', ')}`;
+  return fieldError(
+    place,
+    'FieldValueNotSupported',
+    `Unsupported value: ${formatValue(value)}: ${detail}`,
+    detail,
+    value,
+  );
 }
 
 /** `Too long: may not be more than 10 bytes`: the API server says bytes and counts characters. */
-export function tooLong(path: Path, maximum: number): FieldError {
-  return fieldError(path, 'FieldValueTooLong', `Too long: may not be more than ${maximum} bytes`);
+export function tooLong(place: Place, maximum: number): FieldError {
+  const detail = `may not be more than ${maximum} bytes`;
+  return fieldError(place, 'FieldValueTooLong', `Too long: ${detail}`, detail);
 }
 
 /** `Too many: 5: must have at most 3 items` */
-export function tooMany(path: Path, actual: number, maximum: number): FieldError {
-  const items = maximum === 1 ? 'item' : 'items';
-  return fieldError(path, 'FieldValueTooMany', `Too many: ${actual}: must have at most ${maximum} ${items}`);
+export function tooMany(place: Place, actual: number, maximum: number): FieldError {
+  const detail = `must have at most ${maximum} ${maximum === 1 ? 'item' : 'items'}`;
+  return fieldError(place, 'FieldValueTooMany', `Too many: ${actual}: ${detail}`, detail, actual);
 }
 
 /** `Duplicate value: "x"` */
-export function duplicate(path: Place, value: Json): FieldError {
-  return fieldError(path, 'FieldValueDuplicate', `Duplicate value: ${formatValue(value)}`);
+export function duplicate(place: Place, value: Json, detail = 'must be unique'): FieldError {
+  return fieldError(place, 'FieldValueDuplicate', `Duplicate value: ${formatValue(value)}`, detail, value);
 }
 
 /** `Forbidden: …` */
-export function forbidden(path: Place, detail: string): FieldError {
-  return fieldError(path, 'FieldValueForbidden', `Forbidden: ${detail}`);
+export function forbidden(place: Place, detail: string): FieldError {
+  return fieldError(place, 'FieldValueForbidden', `Forbidden: ${detail}`, detail);
 }
 
 /** Thrown when a CRD's schema would be refused; `problems` lists everything that is wrong with it. */

@@ -1,4 +1,4 @@
-import { forbidden, formatPath, invalid, required } from './errors.js';
+import { duplicate, forbidden, invalid, required } from './errors.js';
 import { childNode, type SchemaNode, typeName } from './node.js';
 import { oldSelfValue, type Rule, type RuleNode } from './rules.js';
 import { type FieldError, isObject, type Json, type Path } from './types.js';
@@ -102,12 +102,7 @@ function failure(rule: Rule, variables: Record<string, unknown>, value: Json, pa
     case 'FieldValueForbidden':
       return forbidden(place, message);
     case 'FieldValueDuplicate':
-      return {
-        field: formatPath(place),
-        path: place,
-        reason: 'FieldValueDuplicate',
-        message: `Duplicate value: ${JSON.stringify(typeName(value))}`,
-      };
+      return duplicate(place, typeName(value), message);
     default:
       return invalid(place, typeName(value), message);
   }

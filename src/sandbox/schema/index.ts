@@ -1,5 +1,5 @@
 import { applyDefaults } from './defaults.js';
-import { invalid, SchemaError } from './errors.js';
+import { invalid, SchemaError, tooLong } from './errors.js';
 import { evaluateRules } from './evaluate.js';
 import { buildNode, type SchemaNode } from './node.js';
 import { formatUnknown, prune } from './prune.js';
@@ -48,15 +48,7 @@ const BLOCKING: ReadonlySet<FieldReason> = new Set([
  */
 export function compileSchema(openAPIV3Schema: JsonSchema): CompiledSchema {
   const size = Buffer.byteLength(JSON.stringify(openAPIV3Schema) ?? '');
-  if (size > MAX_SCHEMA_BYTES)
-    throw new SchemaError([
-      {
-        field: ROOT,
-        path: [],
-        reason: 'FieldValueTooLong',
-        message: `Too long: may not be more than ${MAX_SCHEMA_BYTES} bytes`,
-      },
-    ]);
+  if (size > MAX_SCHEMA_BYTES) throw new SchemaError([tooLong(ROOT, MAX_SCHEMA_BYTES)]);
   const problems = structuralProblems(openAPIV3Schema, ROOT);
   // The later checks count on a structural schema.
   if (problems.length > 0) throw new SchemaError(problems);

@@ -23,6 +23,10 @@ export interface FieldError {
   reason: FieldReason;
   /** What follows `field: ` in the API server's answer, such as `Required value`. */
   message: string;
+  /** The message without the parts that repeat reason, value and field: `should be less than or equal to 100`. */
+  detail: string;
+  /** The value that was refused, where the message shows one. */
+  value?: Json;
 }
 
 /** One entry of `x-kubernetes-validations` (KEP-2876). */

@@ -1,4 +1,14 @@
-import { duplicate, formatPath, invalid, notSupported, required, tooLong, tooMany, typeInvalid } from './errors.js';
+import {
+  duplicate,
+  formatPath,
+  invalid,
+  invalidInBody,
+  notSupported,
+  required,
+  tooLong,
+  tooMany,
+  typeInvalid,
+} from './errors.js';
 import { integerFormats, stringFormats } from './formats.js';
 import { childNode, type SchemaNode, typeName } from './node.js';
 import { matchesPattern } from './patterns.js';
@@ -47,7 +57,7 @@ function checkString(node: SchemaNode, text: string, walk: Walk): void {
     (maxLength === undefined || text.length <= maxLength * 2) &&
     !matchesPattern(pattern, text)
   ) {
-    walk.errors.push(invalid(walk.path, text, inBody(walk, `should match '${pattern}'`)));
+    walk.errors.push(invalidInBody(walk.path, text, `should match '${pattern}'`));
   }
   const accepts = format === undefined ? undefined : stringFormats[format];
   if (accepts && !accepts(text)) walk.errors.push(typeInvalid(walk.path, format ?? '', text));
@@ -57,7 +67,7 @@ function checkLength(text: string, minLength: number | undefined, maxLength: num
   const length = characters(text);
   if (maxLength !== undefined && length > maxLength) walk.errors.push(tooLong(walk.path, maxLength));
   if (minLength !== undefined && length < minLength) {
-    walk.errors.push(invalid(walk.path, text, inBody(walk, `should be at least ${minLength} chars long`)));
+    walk.errors.push(invalidInBody(walk.path, text, `should be at least ${minLength} chars long`));
   }
 }
 
@@ -72,7 +82,7 @@ function checkNumber(node: SchemaNode, value: number, walk: Walk): void {
   const { multipleOf, format, type } = node.schema;
   checkRange(node, value, walk);
   if (multipleOf !== undefined && !isMultiple(value, multipleOf)) {
-    walk.errors.push(invalid(walk.path, value, inBody(walk, `should be a multiple of ${multipleOf}`)));
+    walk.errors.push(invalidInBody(walk.path, value, `should be a multiple of ${multipleOf}`));
   }
   const bounds = format === undefined || type !== 'integer' ? undefined : integerFormats[format];
   if (bounds && (value < bounds.minimum || value > bounds.maximum)) {
@@ -83,7 +93,7 @@ function checkNumber(node: SchemaNode, value: number, walk: Walk): void {
 
 function checkRange(node: SchemaNode, value: number, walk: Walk): void {
   const { minimum, maximum, exclusiveMinimum, exclusiveMaximum } = node.schema;
-  const refuse = (detail: string) => walk.errors.push(invalid(walk.path, value, inBody(walk, detail)));
+  const refuse = (detail: string) => walk.errors.push(invalidInBody(walk.path, value, detail));
   if (maximum !== undefined && (exclusiveMaximum ? value >= maximum : value > maximum)) {
     refuse(`should be less than ${exclusiveMaximum ? '' : 'or equal to '}${maximum}`);
   }
@@ -106,7 +116,7 @@ function checkList(node: SchemaNode, list: Json[], walk: Walk): void {
     return;
   }
   if (minItems !== undefined && list.length < minItems) {
-    walk.errors.push(invalid(walk.path, list.length, inBody(walk, `should have at least ${minItems} items`)));
+    walk.errors.push(invalidInBody(walk.path, list.length, `should have at least ${minItems} items`));
   }
   const { items } = node;
   if (items) {
@@ -172,7 +182,7 @@ function checkSize(
   const count = Object.keys(object).length;
   if (maximum !== undefined && count > maximum) walk.errors.push(tooMany(walk.path, count, maximum));
   if (minimum !== undefined && count < minimum) {
-    walk.errors.push(invalid(walk.path, count, inBody(walk, `should have at least ${minimum} properties`)));
+    walk.errors.push(invalidInBody(walk.path, count, `should have at least ${minimum} properties`));
   }
 }
 
@@ -221,8 +231,4 @@ function tryAll(parts: readonly SchemaNode[], value: Json, walk: Walk): FieldErr
 
 function shortest(attempts: FieldError[][]): FieldError[] {
   return attempts.reduce((best, errors) => (errors.length < best.length ? errors : best));
-}
-
-function inBody(walk: Walk, detail: string): string {
-  return `${formatPath(walk.path)} in body ${detail}`;
 }
