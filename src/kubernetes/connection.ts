@@ -88,7 +88,7 @@ export class Connection {
   }
 
   #newAgent(tls: TlsMaterial): http.Agent {
-    const options = { keepAlive: true, keepAliveMsecs: 30_000, maxSockets: this.#sockets, maxFreeSockets: 8 };
+    const options = { keepAlive: true, keepAliveMsecs: 30_000, maxSockets: this.#sockets, maxFreeSockets: 32 };
     return this.#url.protocol === 'https:' ? new https.Agent({ ...options, ...tls }) : new http.Agent(options);
   }
 }

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { Timing } from './timing.js';
 
 /**
@@ -17,6 +18,8 @@ export class Deadline {
     this.#outer = outer;
     this.#at = timing.now() + milliseconds;
     this.#cancelTimer = timing.schedule(milliseconds, this.#abort);
+    // Hundreds of requests under way may well share one signal.
+    if (outer) setMaxListeners(0, outer);
     outer?.addEventListener('abort', this.#abort);
     if (outer?.aborted) this.#abort();
   }
