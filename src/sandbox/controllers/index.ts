@@ -1,15 +1,18 @@
 import type { Store } from '../store/types.js';
 import { createControllerContext } from './context.js';
 import { type Controller, runController } from './controller.js';
+import { daemonSetController } from './daemon-set.js';
 import { deploymentController } from './deployment.js';
 import { disruptionController } from './disruption.js';
 import { endpointsController } from './endpoints.js';
 import { startGarbageCollector } from './garbage-collector.js';
+import { jobController } from './job.js';
 import { namespaceController } from './namespace.js';
 import { nodeLifecycleController } from './node-lifecycle.js';
 import { podGarbageController } from './pod-garbage.js';
 import { replicaSetController } from './replica-set.js';
 import { schedulerController } from './scheduler.js';
+import { statefulSetController } from './stateful-set.js';
 
 /** Starts every controller of a cluster, the scheduler included; returns how to stop them. */
 export function startControllers(store: Store): () => void {
@@ -19,6 +22,9 @@ export function startControllers(store: Store): () => void {
     namespaceController(context),
     deploymentController(context),
     replicaSetController(context),
+    daemonSetController(context),
+    statefulSetController(context),
+    jobController(context),
     scheduler,
     nodeLifecycleController(context),
     endpointsController(context),
