@@ -51,7 +51,7 @@ function sum(list: readonly unknown[]): bigint | number {
  */
 export function checkExpression(expression: string, variable: 'object' | 'objects'): string | undefined {
   const { valid, type, error } = environments[variable].check(expression);
-  if (!valid) return `is not an expression over \`${variable}\`: ${error?.message}`;
+  if (!valid) return `is not an expression over \`${variable}\`: ${error?.summary}`;
   return type === 'bool' || type === 'dyn' ? undefined : `must be true or false, but gives a value of type ${type}`;
 }
 

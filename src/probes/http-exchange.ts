@@ -52,16 +52,18 @@ export class CutOffError extends Error {
 export function exchange(options: ExchangeRequest): Promise<ExchangeResponse> {
   return new Promise((resolve, reject) => {
     const request = open(options);
+    // A server that switches protocols unasked closes the request without a response and without an error.
+    const unanswered = () => reject(new CutOffError('the connection was closed without an answer'));
+    request.once('close', unanswered);
+    request.on('error', reject);
     request.once('response', (response) => {
+      request.off('close', unanswered);
       options.onStatus(response.statusCode ?? 0);
       readBody(response, options.keepBody).then((body) => {
         resolve({ status: response.statusCode ?? 0, location: response.headers.location, body });
         request.destroy();
       }, reject);
     });
-    request.on('error', reject);
-    // A server that switches protocols unasked closes the request without a response and without an error.
-    request.once('close', () => reject(new CutOffError('the connection was closed without an answer')));
     request.end(options.body);
   });
 }

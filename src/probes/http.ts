@@ -202,6 +202,9 @@ export const http = probe<HttpSpec>({
     expect: { successRate: '>= 99%', latencyP95: '< 300ms' },
   },
   minimumSamples: 30,
+  access: [
+    "`get` on `services`, and `list` on `endpointslices.discovery.k8s.io` for headless ones, in the namespace of the URL's host: only when DNS does not know the name.",
+  ],
   check,
   interval: ({ rate }) => intervalOf(rate),
   sampler: httpSampler,

@@ -72,6 +72,8 @@ export interface Probe<Spec = unknown> {
   example: { spec: Spec; expect: Expectation };
   /** How many samples a stage needs before it is judged, unless the entry says otherwise. */
   minimumSamples: number;
+  /** What the controller must be allowed to do for it, one sentence each. */
+  access: string[];
   /** What the schema can't say; the defaults may still be missing in `spec`. */
   check?(spec: Spec, expect: Expectation): ProbeProblem[];
   /** Milliseconds between two samples. */

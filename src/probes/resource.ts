@@ -130,6 +130,7 @@ export const resource = probe<ResourceSpec>({
     expect: { that: 'object.status.availableReplicas >= 2' },
   },
   minimumSamples: 3,
+  access: ["`get`, or `list` without a `name`, on the objects it reads, in the run's namespace."],
   check,
   interval: ({ interval }) => parseDuration(interval),
   sampler,
