@@ -1,7 +1,11 @@
 import { get } from 'node:http';
+import { jest } from '@jest/globals';
 import { createStore } from '../sandbox/store/store.js';
 import type { Json, KubeObject, Store } from '../sandbox/store/types.js';
 import { startWorkloads, type WorkloadOptions } from '../sandbox/workloads.js';
+
+// Longer than `until` waits, so that it is the one to say what was missing.
+jest.setTimeout(30_000);
 
 /** Answers every request with the pod's name; ends at once when asked to. */
 export const serverProgram = `
