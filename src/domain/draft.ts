@@ -1,6 +1,6 @@
 import { type Condition, findCondition, withCondition } from '../api/conditions.js';
 import type { Step } from '../api/experiment.js';
-import type { ProbeStage, RunStatus, StepStatus } from '../api/experiment-run.js';
+import type { ProbeStage, RunCondition, RunStatus, StepStatus } from '../api/experiment-run.js';
 import type { Injection } from '../api/injection.js';
 import type { Reason } from '../api/reasons.js';
 import type { DomainEvent, RunAction, RunDecision, RunObserved } from './observed.js';
@@ -54,15 +54,15 @@ export class RunDraft {
     return found;
   }
 
-  condition(type: string): Condition | undefined {
+  condition(type: RunCondition): Condition | undefined {
     return findCondition(this.status.conditions, type);
   }
 
-  holds(type: string): boolean {
+  holds(type: RunCondition): boolean {
     return this.condition(type)?.status === 'True';
   }
 
-  setCondition(type: string, status: Condition['status'], reason: string, message: string): void {
+  setCondition(type: RunCondition, status: Condition['status'], reason: string, message: string): void {
     this.status.conditions = withCondition(
       this.status.conditions,
       {

@@ -149,7 +149,8 @@ function runMethod(draft: RunDraft): void {
   const abortOn = draft.template.safeguards?.abortOn ?? [];
   const judged = biting ? judgeStage(draft, 'During') : [];
   if (judged.some(({ probe, held }) => held === false && abortOn.includes(probe.name))) findViolations(draft);
-  if (abortOn.length > 0) draft.wakeAt(draft.now + LOOK_MILLISECONDS);
+  // Without `abortOn` nothing depends on what is measured until the end; people still want to see it.
+  if (draft.template.hypothesis?.length) draft.wakeAt(draft.now + (abortOn.length > 0 ? LOOK_MILLISECONDS : 1_000));
   if (draft.found('HypothesisViolated') || !advanceMethod(draft)) {
     noteInjected(draft);
     return;

@@ -1,0 +1,36 @@
+import type { Logger } from 'pino';
+import type { Client } from '../kubernetes/client.js';
+import type { EventRecorder } from '../kubernetes/events.js';
+import type { Caches } from './caches.js';
+import type { Prober } from './prober.js';
+import type { RunTargets } from './run-targets.js';
+
+/** This process may not act any more: another one may lead. */
+export class NotLeadingError extends Error {
+  override readonly name = 'NotLeadingError';
+}
+
+/** What the reconcilers share. */
+export interface Context {
+  client: Client;
+  /** Squall's own namespace. */
+  namespace: string;
+  caches: Caches;
+  targets: RunTargets;
+  prober: Prober;
+  events: EventRecorder;
+  log: Logger;
+  /**
+   * Called before every write.
+   * @throws NotLeadingError when another controller may be acting
+   */
+  assertLeading(): void;
+}
+
+/** The kinds of keys in the work queue. */
+export type KeyKind = 'run' | 'injection' | 'experiment';
+
+/** A key of the work queue; `name` is `namespace/name`. */
+export function queueKey(kind: KeyKind, name: string): string {
+  return `${kind}|${name}`;
+}

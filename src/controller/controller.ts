@@ -1,0 +1,212 @@
+import type { Logger } from 'pino';
+import { CONTROLLER_LEASE, LABEL_EXPERIMENT } from '../api/labels.js';
+import type { Client } from '../kubernetes/client.js';
+import { ApiError } from '../kubernetes/errors.js';
+import { EventRecorder } from '../kubernetes/events.js';
+import { LeaderElector } from '../kubernetes/lease.js';
+import { type ReconcileResult, WorkQueue } from '../kubernetes/queue.js';
+import { keyOf } from '../kubernetes/resource.js';
+import type { AddressPolicy } from '../probes/address-policy.js';
+import { ProbeRunner } from '../probes/runner.js';
+import { Caches } from './caches.js';
+import { type Context, NotLeadingError, queueKey } from './context.js';
+import { reconcileExperiment } from './experiment-reconciler.js';
+import { InjectionReconciler } from './injection-reconciler.js';
+import { probePorts } from './probe-ports.js';
+import { Prober } from './prober.js';
+import type { FinishedRun, LiveRun } from './projections.js';
+import { RunReconciler } from './run-reconciler.js';
+import { RunTargets } from './run-targets.js';
+
+/** How many objects are worked on at once. */
+const WORKERS = 8;
+/** A run loop that makes no progress for this long does not renew its Lease, so that another controller can take over. */
+const STUCK_MILLISECONDS = 20_000;
+/** After losing the Lease for this long, nothing is kept in case it comes back. */
+const FORGET_MILLISECONDS = 90_000;
+
+/** How a controller is made. */
+export interface ControllerOptions {
+  client: Client;
+  /** Squall's own namespace. */
+  namespace: string;
+  /** Unique to this process. */
+  identity: string;
+  /** The bundle of the probe worker. */
+  workerUrl: URL;
+  /** Where probes must not go. */
+  policy: AddressPolicy;
+  log: Logger;
+  /** For tests: a shorter Lease. Milliseconds. */
+  lease?: { leaseDurationMs: number; renewEveryMs: number; renewDeadlineMs: number };
+}
+
+/**
+ * Watches runs and carries them on while it leads. It can be killed at any point and started again: what it needs to
+ * know is in the objects.
+ */
+export class Controller {
+  readonly #options: ControllerOptions;
+  readonly #context: Context;
+  readonly #runs: RunReconciler;
+  readonly #injections: InjectionReconciler;
+  readonly #queue: WorkQueue;
+  readonly #elector: LeaderElector;
+  readonly #runner: ProbeRunner;
+  #synced: Promise<void> | undefined;
+  #forget: NodeJS.Timeout | undefined;
+
+  constructor(options: ControllerOptions) {
+    this.#options = options;
+    const { client, namespace, identity, log } = options;
+    const onError = (error: unknown) => log.warn({ err: describe(error) }, 'API server could not be watched');
+    const caches = new Caches(client, namespace, onError);
+    this.#runner = new ProbeRunner({ workerUrl: options.workerUrl, policy: options.policy, ports: probePorts(client) });
+    this.#context = {
+      client,
+      namespace,
+      caches,
+      log,
+      targets: new RunTargets(client, (uid) => this.#enqueueRun(uid), onError),
+      prober: new Prober(this.#runner, () => client.clock.now()),
+      events: new EventRecorder({ client, component: 'squall-controller', instance: identity, onError }),
+      assertLeading: () => {
+        if (!this.#elector.isLeader()) throw new NotLeadingError('another controller may be acting');
+      },
+    };
+    this.#runs = new RunReconciler(this.#context);
+    this.#injections = new InjectionReconciler(this.#context);
+    this.#queue = new WorkQueue({
+      workers: WORKERS,
+      reconcile: (key) => this.#reconcile(key),
+      backoff: { baseMs: 50, maxMs: 10_000 },
+      onError: (key, error) => this.#report(key, error),
+    });
+    this.#elector = new LeaderElector({
+      client,
+      namespace,
+      name: CONTROLLER_LEASE,
+      identity,
+      ...options.lease,
+      canRenew: () => performance.now() - this.#queue.lastProgress() < STUCK_MILLISECONDS,
+      onAcquired: ({ continued }) => this.#lead(continued),
+      onLost: () => this.#stopLeading(),
+      onError: (error) => log.warn({ err: describe(error) }, 'Lease could not be renewed or read'),
+    });
+    this.#listen();
+  }
+
+  /** Begins to stand by, and to act as soon as it leads. Returns at once. */
+  start(): void {
+    this.#elector.start();
+  }
+
+  /** Whether it leads and knows everything it needs to act. */
+  isLeading(): boolean {
+    return this.#elector.isLeader() && this.#synced !== undefined;
+  }
+
+  /** Finishes what is under way, hands over, and ends. Runs are left as they are, for the next one to carry on. */
+  async stop(): Promise<void> {
+    clearTimeout(this.#forget);
+    await this.#queue.stop();
+    this.#context.prober.stopAll();
+    this.#context.targets.stopAll();
+    await this.#runner.close();
+    await this.#context.caches.stop();
+    await this.#context.events.flush();
+    await this.#elector.stop();
+  }
+
+  #lead(continued: boolean): void {
+    clearTimeout(this.#forget);
+    this.#options.log.info({ continued }, 'Leading');
+    if (!continued) this.#reset();
+    this.#synced ??= this.#context.caches.start();
+    this.#synced.then(
+      () => this.#enqueueAll(),
+      () => {},
+    );
+  }
+
+  #stopLeading(): void {
+    this.#options.log.info({}, 'Not leading any more');
+    // If nobody else takes over we go on where we were, with all samples taken meanwhile.
+    this.#forget = setTimeout(() => this.#reset(), FORGET_MILLISECONDS);
+    this.#forget.unref();
+  }
+
+  #reset(): void {
+    this.#runs.reset();
+    this.#injections.reset();
+    this.#context.prober.stopAll();
+    this.#context.targets.stopAll();
+  }
+
+  async #reconcile(key: string): Promise<ReconcileResult | undefined> {
+    if (!this.#elector.isLeader()) return undefined;
+    await this.#synced;
+    const [kind, name = ''] = key.split('|');
+    if (kind === 'run') return this.#runs.reconcile(name);
+    if (kind === 'injection') await this.#injections.reconcile(name);
+    else await reconcileExperiment(this.#context, name);
+    return undefined;
+  }
+
+  #listen(): void {
+    const { runs, injections, policies, experiments } = this.#context.caches;
+    runs.onChange((key, next, previous) => this.#runChanged(key, next, previous));
+    injections.onChange((key, next, previous) => {
+      this.#queue.add(queueKey('injection', key));
+      const run = (next ?? previous)?.spec.run;
+      if (run) this.#queue.add(queueKey('run', keyOf(run.namespace, run.name)));
+    });
+    policies.onChange(() => {
+      for (const run of runs.list()) if (!run.finished) this.#enqueueRun(run.uid);
+    });
+    experiments.onChange((key) => this.#queue.add(queueKey('experiment', key)));
+  }
+
+  #runChanged(key: string, next: LiveRun | FinishedRun | undefined, previous: LiveRun | FinishedRun | undefined): void {
+    this.#queue.add(queueKey('run', key));
+    const known = next ?? previous;
+    if (!known || (next && !next.finished)) return;
+    for (const injection of this.#context.caches.injectionsOf(known.uid)) {
+      this.#queue.add(queueKey('injection', keyOf(injection.metadata.namespace, injection.metadata.name)));
+    }
+    const experiment = known.finished ? known.experiment : known.run.metadata.labels?.[LABEL_EXPERIMENT];
+    const [namespace] = key.split('/');
+    if (experiment) this.#queue.add(queueKey('experiment', keyOf(namespace, experiment)));
+  }
+
+  #enqueueRun(uid: string): void {
+    const found = this.#context.caches.runs.list().find((run) => run.uid === uid);
+    if (!found || found.finished) return;
+    this.#queue.add(queueKey('run', keyOf(found.run.metadata.namespace, found.run.metadata.name)));
+    for (const { metadata } of this.#context.caches.injectionsOf(uid)) {
+      this.#queue.add(queueKey('injection', keyOf(metadata.namespace, metadata.name)));
+    }
+  }
+
+  #enqueueAll(): void {
+    const { runs, injections, experiments } = this.#context.caches;
+    for (const run of runs.list()) if (!run.finished) this.#enqueueRun(run.uid);
+    for (const { metadata } of injections.list())
+      this.#queue.add(queueKey('injection', keyOf(metadata.namespace, metadata.name)));
+    for (const { metadata } of experiments.list())
+      this.#queue.add(queueKey('experiment', keyOf(metadata.namespace, metadata.name)));
+  }
+
+  /** A lost race is no error: the watch brings what we had not seen. */
+  #report(key: string, error: unknown): void {
+    const isRace = error instanceof NotLeadingError || (error instanceof ApiError && error.isConflict);
+    const [kind, name] = key.split('|');
+    if (isRace) this.#options.log.debug({ kind, name, err: describe(error) }, 'Will look again');
+    else this.#options.log.warn({ kind, name, err: describe(error) }, 'Could not reconcile; will try again');
+  }
+}
+
+/** What of an error goes into the log: its message, never what was sent. */
+function describe(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,83 @@
+import type { ExperimentRun, RunStatus } from '../api/experiment-run.js';
+import {
+  ANNOTATION_STAND_IN,
+  FINALIZER,
+  LABEL_EXPERIMENT,
+  LABEL_PART_OF,
+  LABEL_PROTECTED,
+  PART_OF,
+} from '../api/labels.js';
+import type { Pod } from '../domain/observed.js';
+import type { Json, KubeObject } from '../kubernetes/resource.js';
+
+/** What is kept of a pod: what a draw looks at, and who owns it. */
+export interface KnownPod extends Pod {
+  ownerUid: string | undefined;
+}
+
+/** What is kept of a run that is over: enough to answer for its experiment. */
+export interface FinishedRun {
+  finished: true;
+  uid: string;
+  namespace: string;
+  name: string;
+  experiment: string | undefined;
+  verdict: string;
+  reason: string;
+  finishTime: string;
+}
+
+/** A run that still needs the controller, whole. */
+export interface LiveRun {
+  finished: false;
+  uid: string;
+  run: ExperimentRun;
+}
+
+/** Keeps of a pod what a draw looks at. `protectedNamespaces` are those no fault may reach. */
+export function projectPod(object: KubeObject): KnownPod {
+  const { metadata, spec, status } = object;
+  const labels = metadata.labels ?? {};
+  const owner = metadata.ownerReferences?.find(({ controller }) => controller);
+  const conditions: Json[] = status?.conditions ?? [];
+  return {
+    namespace: metadata.namespace ?? '',
+    name: metadata.name ?? '',
+    uid: metadata.uid ?? '',
+    createdAt: Date.parse(metadata.creationTimestamp ?? ''),
+    ready: conditions.some(({ type, status: value }) => type === 'Ready' && value === 'True'),
+    terminating: metadata.deletionTimestamp !== undefined,
+    completed: status?.phase === 'Succeeded' || status?.phase === 'Failed',
+    protected: labels[LABEL_PROTECTED] === 'true' || labels[LABEL_PART_OF] === PART_OF,
+    // The pods of a DaemonSet and static pods (owned by their Node) are not replaced one for one by a controller.
+    managed: owner !== undefined && owner.kind !== 'DaemonSet' && owner.kind !== 'Node',
+    standIn: metadata.annotations?.[ANNOTATION_STAND_IN] === 'true',
+    graceSeconds: metadata.deletionGracePeriodSeconds ?? spec?.terminationGracePeriodSeconds ?? 30,
+    ownerUid: owner?.uid,
+  };
+}
+
+/** Keeps a run whole while it needs the controller, and a line of it when it is over. */
+export function projectRun(object: KubeObject): LiveRun | FinishedRun {
+  const status = object.status as RunStatus | undefined;
+  const uid = object.metadata.uid ?? '';
+  const isHeld = object.metadata.finalizers?.includes(FINALIZER);
+  if (!status?.finishTime || isHeld)
+    return { finished: false, uid, run: withoutManagedFields(object) as unknown as ExperimentRun };
+  return {
+    finished: true,
+    uid,
+    namespace: object.metadata.namespace ?? '',
+    name: object.metadata.name ?? '',
+    experiment: object.metadata.labels?.[LABEL_EXPERIMENT],
+    verdict: status.verdict ?? '',
+    reason: status.reason ?? '',
+    finishTime: status.finishTime,
+  };
+}
+
+/** Half of most objects in memory would be `managedFields`, which nothing here reads. */
+export function withoutManagedFields<T extends KubeObject>(object: T): T {
+  const { managedFields: _unused, ...metadata } = object.metadata as T['metadata'] & { managedFields?: unknown };
+  return { ...object, metadata };
+}

@@ -1,0 +1,138 @@
+import type { LabelSelector, Targets } from '../api/experiment.js';
+import type { Client } from '../kubernetes/client.js';
+import { ApiError } from '../kubernetes/errors.js';
+import { Reflector } from '../kubernetes/reflector.js';
+import { daemonSets, deployments, pods, type Resource, replicaSets, statefulSets } from '../kubernetes/resource.js';
+import { type KnownPod, projectPod } from './projections.js';
+
+const workloads: Record<string, Resource> = {
+  Deployment: deployments,
+  StatefulSet: statefulSets,
+  DaemonSet: daemonSets,
+  ReplicaSet: replicaSets,
+};
+
+interface OwnedReplicaSet {
+  uid: string;
+  ownerUid: string | undefined;
+}
+
+/**
+ * Watches the pods that one step's targets name, and nothing else of the cluster: by label on the server, by name, or
+ * by the owning workload. Memory grows with the targets.
+ */
+export class TargetWatch {
+  readonly #pods: Reflector<KnownPod>[] = [];
+  #replicaSets: Reflector<OwnedReplicaSet> | undefined;
+  #workloadUid: string | undefined;
+  #byUid: Map<string, KnownPod> | undefined;
+  #ready = false;
+  #stopped = false;
+
+  constructor(
+    readonly client: Client,
+    readonly namespace: string,
+    readonly targets: Targets['pods'],
+    readonly onChange: () => void,
+    readonly onError: (error: unknown) => void,
+  ) {}
+
+  /** Begins to watch; failures are retried by a later call. Does nothing when it has begun. */
+  async start(): Promise<void> {
+    const { names, workload, selector } = this.targets;
+    if (names) for (const name of names) this.#watchPods({ fieldSelector: `metadata.name=${name}` });
+    if (selector) this.#watchPods({ labelSelector: selectorText(selector) });
+    if (workload) await this.#watchWorkload(workload);
+    await Promise.all([...this.#pods, ...(this.#replicaSets ? [this.#replicaSets] : [])].map(({ synced }) => synced));
+    this.#ready = true;
+    if (!this.#stopped) this.onChange();
+  }
+
+  /** The same by UID, made once for all that ask between two changes. */
+  byUid(): ReadonlyMap<string, KnownPod> | undefined {
+    if (this.#byUid) return this.#byUid;
+    const listed = this.list();
+    if (!listed) return undefined;
+    this.#byUid = new Map(listed.map((pod) => [pod.uid, pod]));
+    return this.#byUid;
+  }
+
+  /** The pods that are named now; undefined while that is not known. */
+  list(): KnownPod[] | undefined {
+    if (!this.#ready) return undefined;
+    const all = this.#pods.flatMap((reflector) => reflector.list());
+    return this.targets.workload ? all.filter((pod) => this.#belongs(pod)) : all;
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await Promise.all([...this.#pods, ...(this.#replicaSets ? [this.#replicaSets] : [])].map((each) => each.stop()));
+  }
+
+  #belongs({ ownerUid }: KnownPod): boolean {
+    if (ownerUid === undefined || this.#workloadUid === undefined) return false;
+    if (ownerUid === this.#workloadUid) return true;
+    return this.#replicaSets?.list().some((set) => set.uid === ownerUid && set.ownerUid === this.#workloadUid) ?? false;
+  }
+
+  /** The workload is read once: another one made under its name later is another workload. */
+  async #watchWorkload({ kind, name }: { kind: string; name: string }): Promise<void> {
+    const resource = workloads[kind];
+    if (!resource) return;
+    const found = await this.client.get(resource, this.namespace, name).catch((error: unknown) => {
+      if (error instanceof ApiError && error.isNotFound) return undefined;
+      throw error;
+    });
+    if (!found || this.#stopped) return;
+    this.#workloadUid = found.metadata.uid;
+    const labelSelector = selectorText(found.spec?.selector ?? {});
+    this.#watchPods({ labelSelector });
+    if (kind !== 'Deployment') return;
+    const project = ({
+      metadata,
+    }: {
+      metadata: { uid?: string; ownerReferences?: { uid: string; controller?: boolean }[] };
+    }) => ({
+      uid: metadata.uid ?? '',
+      ownerUid: metadata.ownerReferences?.find(({ controller }) => controller)?.uid,
+    });
+    this.#replicaSets = new Reflector({
+      client: this.client,
+      resource: replicaSets,
+      namespace: this.namespace,
+      labelSelector,
+      project,
+      onError: this.onError,
+    });
+    this.#replicaSets.start();
+  }
+
+  #watchPods(selection: { labelSelector?: string; fieldSelector?: string }): void {
+    if (this.#stopped) return;
+    const reflector = new Reflector({
+      client: this.client,
+      resource: pods,
+      namespace: this.namespace,
+      ...selection,
+      project: projectPod,
+      onError: this.onError,
+    });
+    reflector.onChange(() => {
+      this.#byUid = undefined;
+      if (this.#ready) this.onChange();
+    });
+    this.#pods.push(reflector);
+    reflector.start();
+  }
+}
+
+/** A label selector as the API server's list takes it. */
+export function selectorText({ matchLabels = {}, matchExpressions = [] }: LabelSelector): string {
+  const labels = Object.entries(matchLabels).map(([key, value]) => `${key}=${value}`);
+  const expressions = matchExpressions.map(({ key, operator, values = [] }) => {
+    if (operator === 'Exists') return key;
+    if (operator === 'DoesNotExist') return `!${key}`;
+    return `${key} ${operator === 'In' ? 'in' : 'notin'} (${values.join(',')})`;
+  });
+  return [...labels, ...expressions].join(',');
+}
