@@ -1,16 +1,13 @@
-import { randomInt, randomUUID } from 'node:crypto';
-import { alreadyExists, badRequest, conflict, notFound, staleVersion } from '../api-error.js';
+import { randomUUID } from 'node:crypto';
+import { alreadyExists, conflict, notFound, staleVersion } from '../api-error.js';
 import { cloneJson, equalJson } from '../json.js';
 import { applyDefaults } from '../resources/defaults.js';
 import { checkPreconditions, isRemovable, markForDeletion, terminatingNamespace, timestamp } from './deletion.js';
+import { generatedName } from './generated-name.js';
 import { History, type HistoryEntry } from './history.js';
 import type { DeleteOptions, KubeObject, ObjectMeta, ResourceName, Store, StoreEvent } from './types.js';
 
 const DEFAULT_HISTORY_LIMIT = 10_000;
-/** The alphabet and length of names made from `generateName`: no vowels, so that no words come out (apimachinery `util/rand`). */
-const NAME_ALPHABET = 'bcdfghjklmnpqrstvwxz2456789';
-const NAME_SUFFIX_LENGTH = 5;
-const MAX_GENERATED_BASE = 58;
 const NAMESPACES = 'namespaces';
 const SYSTEM_NAMESPACES = ['default', 'kube-system', 'kube-public', 'kube-node-lease'];
 /** Kinds whose objects carry no `metadata.generation`. */
@@ -124,7 +121,11 @@ class MemoryStore implements ServerStore {
     metadata.creationTimestamp = timestamp(this.now());
     delete metadata.deletionTimestamp;
     delete metadata.deletionGracePeriodSeconds;
-    metadata.generation = WITHOUT_GENERATION.has(resource) ? undefined : 1;
+    if (WITHOUT_GENERATION.has(resource)) {
+      delete metadata.generation;
+    } else {
+      metadata.generation = 1;
+    }
     applyDefaults(resource, created);
     options.check?.(created, undefined);
     if (this.get(resource, metadata.namespace, metadata.name) !== undefined) {
@@ -275,17 +276,6 @@ function notify(listener: Listener, event: StoreEvent): void {
       throw error;
     });
   }
-}
-
-function generatedName(base: string | undefined): string {
-  if (!base) {
-    throw badRequest('name or generateName is required');
-  }
-  let name = base.slice(0, MAX_GENERATED_BASE);
-  for (let index = 0; index < NAME_SUFFIX_LENGTH; index += 1) {
-    name += NAME_ALPHABET[randomInt(NAME_ALPHABET.length)];
-  }
-  return name;
 }
 
 /** What no update can change; a draft that names another version or uid was made from another object. */

@@ -1,0 +1,78 @@
+import { createHash } from 'node:crypto';
+import type { Catalogue } from '../resources/catalogue.js';
+import type { ResourceType } from '../resources/resource-type.js';
+import type { Json } from '../store/types.js';
+import { VERSION } from './discovery.js';
+
+const ROOT = '/openapi/v3';
+
+/** Parameters that kubectl looks for before it trusts the server to validate fields and to rehearse. */
+const WRITE_PARAMETERS = ['dryRun', 'fieldManager', 'fieldValidation'].map((name) => ({
+  name,
+  in: 'query',
+  schema: { type: 'string', uniqueItems: true },
+}));
+const ANSWER = { 200: { description: 'OK' } };
+
+/**
+ * `/openapi/v3` and its documents, one for each group and version: paths and operations with their kinds, without
+ * schemas. That is what `kubectl apply` needs. Undefined for other paths.
+ */
+export function openApi(catalogue: Catalogue, path: string): Json {
+  if (path === ROOT || path === `${ROOT}/`) {
+    return index(catalogue);
+  }
+  const match = /^\/openapi\/v3\/(?:api\/([^/]+)|apis\/([^/]+)\/([^/]+))$/.exec(path);
+  if (match === null) {
+    return undefined;
+  }
+  const types = catalogue.of(match[2] ?? '', match[3] ?? match[1]!);
+  return types.length === 0 ? undefined : documentOf(types);
+}
+
+function index(catalogue: Catalogue): Json {
+  const paths: Json = {};
+  const versions = [{ name: '', versions: ['v1'] }, ...catalogue.groups()];
+  for (const { name, versions: served } of versions) {
+    for (const version of served) {
+      const key = name === '' ? `api/${version}` : `apis/${name}/${version}`;
+      const kinds = catalogue.of(name, version).map((type) => `${type.kind}/${type.plural}`);
+      const hash = createHash('sha256').update(kinds.join()).digest('hex').slice(0, 32).toUpperCase();
+      paths[key] = { serverRelativeURL: `${ROOT}/${key}?hash=${hash}` };
+    }
+  }
+  return { paths };
+}
+
+function documentOf(types: ResourceType[]): Json {
+  return {
+    openapi: '3.0.0',
+    info: { title: 'Kubernetes', version: VERSION.gitVersion },
+    paths: Object.assign({}, ...types.map(pathsOf)),
+    components: { schemas: {} },
+  };
+}
+
+function pathsOf({ group, version, kind, plural, namespaced }: ResourceType): Json {
+  const root = group === '' ? `/api/${version}` : `/apis/${group}/${version}`;
+  const collection = `${root}${namespaced ? '/namespaces/{namespace}' : ''}/${plural}`;
+  const operation = (action: string, parameters: Json[] = []) => ({
+    'x-kubernetes-action': action,
+    'x-kubernetes-group-version-kind': { group, version, kind },
+    parameters,
+    responses: ANSWER,
+  });
+  return {
+    [collection]: {
+      get: operation('list'),
+      post: operation('post', WRITE_PARAMETERS),
+      delete: operation('deletecollection'),
+    },
+    [`${collection}/{name}`]: {
+      get: operation('get'),
+      put: operation('put', WRITE_PARAMETERS),
+      patch: operation('patch', WRITE_PARAMETERS),
+      delete: operation('delete'),
+    },
+  };
+}

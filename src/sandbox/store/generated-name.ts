@@ -1,0 +1,19 @@
+import { randomInt } from 'node:crypto';
+import { badRequest } from '../api-error.js';
+
+/** No vowels and nothing that looks like one, so that no words come out (apimachinery `util/rand`). */
+const ALPHABET = 'bcdfghjklmnpqrstvwxz2456789';
+const SUFFIX_LENGTH = 5;
+const MAX_BASE_LENGTH = 58;
+
+/** A name from `generateName` and five random characters. Throws 400 without a base. */
+export function generatedName(base: string | undefined): string {
+  if (!base) {
+    throw badRequest('name or generateName is required');
+  }
+  let name = base.slice(0, MAX_BASE_LENGTH);
+  for (let index = 0; index < SUFFIX_LENGTH; index += 1) {
+    name += ALPHABET[randomInt(ALPHABET.length)];
+  }
+  return name;
+}
