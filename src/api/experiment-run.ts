@@ -35,6 +35,20 @@ export const stepStates = ['Waiting', 'Injecting', 'Holding', 'Reverting', 'Done
 /** Where a step is. */
 export type StepState = (typeof stepStates)[number];
 
+/** The conditions of a run, in the order in which they appear, and what each says. */
+export const runConditions = {
+  TargetsSelected: '`True` once the targets of every step are drawn and recorded; `False` when nothing could be drawn.',
+  BaselineHeld:
+    '`True` once every probe held before the fault; `False` when one did not, and then nothing is injected.',
+  Injected: '`True` once every step was confirmed on its targets; `False` while that is not so.',
+  Reverted:
+    '`False` while faults are being taken back; `True` once nothing is left of them; `Unknown` when that could not be proven in time.',
+  Recovered: '`True` once the steady state was back; `False` when it was not back in time.',
+  Succeeded: '`True` when the run passed, `False` when it failed, `Unknown` when it could not tell. Set once finished.',
+} as const;
+/** The type of a condition of a run. */
+export type RunCondition = keyof typeof runConditions;
+
 const maxSafe = Number.MAX_SAFE_INTEGER;
 const count = (description: string) => integer(description, { min: 0, max: 0x7fffffff });
 
@@ -232,6 +246,7 @@ export function runKind(spec: Schema, check: Kind['check']): Kind {
     maxNameLength: 63,
     spec,
     status: runStatus,
+    conditions: runConditions,
     columns: [
       { name: 'Verdict', type: 'string', jsonPath: '.status.verdict', description: 'Verdict of the run.' },
       { name: 'Reason', type: 'string', jsonPath: '.status.reason', description: 'Why.' },

@@ -300,7 +300,7 @@ export function experimentSpec(faults: readonly Member[], probes: readonly Membe
         fieldPath: '.safeguards.abortOn',
       },
       {
-        rule: '!has(self.method[0].parallel) || !self.method[0].parallel',
+        rule: 'self.method.size() == 0 || !has(self.method[0].parallel) || !self.method[0].parallel',
         message: 'the first step has no step before it to be `parallel` with',
         fieldPath: '.method',
       },
@@ -356,6 +356,11 @@ export interface ExperimentStatus {
 /** An Experiment as read from the API server. */
 export type Experiment = Resource<ExperimentSpec, ExperimentStatus>;
 
+/** The conditions of an experiment, and what each says. */
+export const experimentConditions = {
+  Ready: '`True` when the experiment is valid and can be run. Never the last verdict: a failed run leaves it `True`.',
+} as const;
+
 /** The Experiment kind, given the schema of its spec. */
 export function experimentKind(spec: Schema, check: Kind['check']): Kind {
   return {
@@ -368,6 +373,7 @@ export function experimentKind(spec: Schema, check: Kind['check']): Kind {
     maxNameLength: 52,
     spec,
     status: experimentStatus,
+    conditions: experimentConditions,
     columns: [
       { name: 'Verdict', type: 'string', jsonPath: '.status.lastRun.verdict', description: 'Verdict of the last run.' },
       { name: 'Reason', type: 'string', jsonPath: '.status.lastRun.reason', description: 'Why.' },

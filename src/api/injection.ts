@@ -99,7 +99,15 @@ export function injectionKind(faults: readonly Member[]): Kind {
         fieldPath: '.state',
       },
       { rule: 'self.targets == oldSelf.targets', message: 'must not be changed', fieldPath: '.targets' },
-      { rule: 'self.run == oldSelf.run && self.step == oldSelf.step', message: '`run` and `step` must not be changed' },
+      { rule: 'self.run == oldSelf.run', message: 'must not be changed', fieldPath: '.run' },
+      {
+        rule: 'self.step == oldSelf.step && self.round == oldSelf.round && self.part == oldSelf.part && self.parts == oldSelf.parts',
+        message: '`step`, `round`, `part` and `parts` must not be changed',
+      },
+      ...faults.map(({ name }) => ({
+        rule: `has(self.${name}) == has(oldSelf.${name}) && (!has(self.${name}) || self.${name} == oldSelf.${name})`,
+        message: `\`${name}\` must not be changed`,
+      })),
     ]),
     status: injectionStatus,
     columns: [

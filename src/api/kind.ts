@@ -45,6 +45,8 @@ export interface Kind {
   spec: Schema;
   status: Schema;
   columns: Column[];
+  /** The types of conditions its status can have, and what each says. */
+  conditions?: Readonly<Record<string, string>>;
   /** What a schema can't say, such as an expression that does not compile; paths are from the object's root. */
   check?(spec: unknown): { path: (string | number)[]; message: string }[];
 }

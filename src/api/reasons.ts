@@ -1,7 +1,28 @@
-/** What a run can end with. Exit codes of `squall run` follow the same order as in the documentation. */
+/** What a run can end with. */
 export const verdicts = ['Passed', 'Failed', 'Inconclusive', 'Aborted', 'Error'] as const;
 /** The verdict of a finished run. */
 export type Verdict = (typeof verdicts)[number];
+
+/** What each verdict says, to a person. */
+export const verdictMeanings: Readonly<Record<Verdict, string>> = {
+  Passed: 'The hypothesis held, and the faults demonstrably took effect.',
+  Failed: 'The hypothesis did not hold: a weakness was found.',
+  Inconclusive: 'It was not tested, because …',
+  Aborted: 'Somebody stopped it.',
+  Error: 'Squall could not do its work, or can not prove that everything is back as it was.',
+};
+
+/** What `squall run` exits with when a run ends with that verdict. */
+export const exitCodes: Readonly<Record<Verdict, number>> = {
+  Passed: 0,
+  Failed: 1,
+  Inconclusive: 3,
+  Aborted: 4,
+  Error: 5,
+};
+
+/** What `squall` exits with when it was called wrongly or a manifest is not valid: nothing was run. */
+export const USAGE_EXIT_CODE = 2;
 
 /**
  * Every reason a run can end with, the verdict it gives, and what it means to a person. `cleanup` marks those that

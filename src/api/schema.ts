@@ -108,22 +108,32 @@ export function time(description: string): Schema<string, true> {
 }
 
 /** The pattern of a Go-style duration such as `250ms`, `5m` or `1h30m`. */
-export const durationPattern = '^([0-9]+(\\.[0-9]+)?(ms|s|m|h))+$';
+export const durationPattern = '^([0-9]+([.][0-9]+)?(ms|s|m|h))+$';
+const wholeSecondsPattern = '^([0-9]+(s|m|h))+$';
 
 /** A Go-style duration (`250ms`, `5m`, `1h30m`); zero is admitted only with `zero: true`. At most 7 days. */
 export function duration(
   description: string,
   options: { zero?: boolean; wholeSeconds?: boolean } = {},
 ): Schema<string, true> {
+  const pattern = options.wholeSeconds ? wholeSecondsPattern : durationPattern;
+  // Without the guard, text that is no duration would get a second error that only says so again.
   const rules: Rule[] = [
-    { rule: "duration(self) <= duration('168h')", message: 'must be at most 168h' },
-    ...(options.zero ? [] : [{ rule: "duration(self) > duration('0s')", message: 'must be longer than 0s' }]),
+    { rule: `!self.matches('${pattern}') || duration(self) <= duration('168h')`, message: 'must be at most 168h' },
+    ...(options.zero
+      ? []
+      : [
+          {
+            rule: `!self.matches('${pattern}') || duration(self) > duration('0s')`,
+            message: 'must be longer than 0s',
+          },
+        ]),
   ];
   return make({
     type: 'string',
     description,
     maxLength: 20,
-    pattern: options.wholeSeconds ? '^([0-9]+(s|m|h))+$' : durationPattern,
+    pattern,
     'x-kubernetes-validations': rules,
   });
 }
