@@ -135,6 +135,16 @@ describe('LeaderElector', () => {
     },
   );
 
+  test('does not lead by the clock, also before any timer could tell it', async () => {
+    const server = await startLeaseServer();
+    const { elector, log } = startElector(server, 'a');
+    await until(() => elector.isLeader());
+    const blockedUntil = performance.now() + 400;
+    while (performance.now() < blockedUntil) {}
+    expect(log).toEqual(['acquired']);
+    expect(elector.isLeader()).toBe(false);
+  });
+
   test('stops leading while its run loop is stuck, and continues when nobody else led meanwhile', async () => {
     const server = await startLeaseServer();
     let stuck = false;
