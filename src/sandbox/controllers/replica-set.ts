@@ -33,7 +33,7 @@ export function replicaSetController(context: ControllerContext): Controller {
     for (let count = 0; count < Math.min(missing, burst); count += 1) {
       createPod(store, recorder, replicaSet);
     }
-    const surplus = active.sort(compareForDeletion).slice(0, Math.min(Math.max(0, -missing), burst));
+    const surplus = missing < 0 ? active.sort(compareForDeletion).slice(0, Math.min(-missing, burst)) : [];
     for (const pod of surplus) {
       deletePod(store, recorder, replicaSet, pod);
     }
