@@ -20,7 +20,7 @@ export function admit(draft: RunDraft): void {
   // The finalizer comes before the first intent, so that a deletion can't overtake the revert.
   if (!draft.observed.run.metadata.finalizers?.includes(FINALIZER)) draft.do({ do: 'addFinalizer' });
   draft.status.selection = draws.map(({ step, draw: drawn }) => {
-    const chosen = record(draft, step, drawn);
+    const chosen = makeDurable(draft, step, 0, drawn.order.slice(0, drawn.chosen));
     return selectionOf(step, drawn, pods[step.name] ?? [], chosen);
   });
   for (const { step, chosen } of draft.status.selection) {
@@ -53,12 +53,14 @@ function admissible(draft: RunDraft, draws: { step: Step; draw: Draw }[]): boole
   return !draft.found('NoTargets') && !draft.found('BlockedBySafety');
 }
 
-/** Makes the draw durable and returns what counts as drawn: what an earlier attempt has completed is kept. */
-function record(draft: RunDraft, step: Step, drawn: Draw): string[] {
-  const existing = draft.injectionsOf(step.name);
-  if (isComplete(existing)) return uidsOf(existing);
+/**
+ * Makes a round durable as Pending injections and returns the UIDs in it. Nothing of a round is applied before the
+ * status records it, so what an earlier attempt has left is kept where it is the same and replaced where it is not.
+ */
+export function makeDurable(draft: RunDraft, step: Step, round: number, pods: readonly Pod[]): string[] {
+  const existing = draft.injectionsOf(step.name).filter(({ spec }) => spec.round === round);
   const fault = draft.observed.facts[step.name]?.fault ?? '';
-  const planned = injectionsFor(draft.observed.run, step, fault, 0, drawn.order.slice(0, drawn.chosen));
+  const planned = injectionsFor(draft.observed.run, step, fault, round, pods);
   const stale = existing.filter((injection) => !planned.some((plan) => isSame(plan, injection)));
   for (const { metadata } of stale) draft.do({ do: 'deleteInjection', name: metadata.name, uid: metadata.uid });
   for (const injection of planned) {
@@ -67,18 +69,9 @@ function record(draft: RunDraft, step: Step, drawn: Draw): string[] {
   return planned.flatMap(({ spec }) => spec.targets.map(({ uid }) => uid));
 }
 
-function isComplete(injections: readonly Injection[]): boolean {
-  const parts = injections[0]?.spec.parts;
-  return parts !== undefined && injections.length === parts && injections.every(({ spec }) => spec.parts === parts);
-}
-
 function isSame(plan: NewInjection, injection: Injection): boolean {
   const uids = (spec: { targets: { uid: string }[] }) => spec.targets.map(({ uid }) => uid).join();
   return plan.name === injection.metadata.name && uids(plan.spec) === uids(injection.spec);
-}
-
-function uidsOf(injections: readonly Injection[]): string[] {
-  return injections.flatMap(({ spec }) => spec.targets.map(({ uid }) => uid));
 }
 
 function selectionOf(step: Step, drawn: Draw, pods: readonly Pod[], chosen: string[]): Selection {

@@ -81,7 +81,20 @@ export class RunDraft {
     this.status.findings ??= [];
     const text = shortened(message);
     const known = this.status.findings.some((each) => each.reason === reason && each.message === text);
-    if (!known && this.status.findings.length < MAX_FINDINGS) this.status.findings.push({ reason, message: text });
+    if (known) return;
+    if (this.status.findings.length >= MAX_FINDINGS && !this.#makeRoom(reason)) return;
+    this.status.findings.push({ reason, message: text });
+  }
+
+  /** A reason that is not there yet outranks the repetition of one that is: the verdict depends on reasons only. */
+  #makeRoom(reason: Reason): boolean {
+    const findings = this.status.findings ?? [];
+    if (this.found(reason)) return false;
+    const repeated = findings.findLastIndex(
+      (each, place) => findings.findIndex((one) => one.reason === each.reason) < place,
+    );
+    findings.splice(repeated, 1);
+    return true;
   }
 
   found(reason: Reason): boolean {

@@ -2,7 +2,7 @@ import type { Step } from '../api/experiment.js';
 import { parseDuration } from '../stats/duration.js';
 import type { RunDraft } from './draft.js';
 import { findViolations, type Judged, judgeStage, tooFew } from './judging.js';
-import { count, isClean, takenBack, targetStates } from './method.js';
+import { count, isClean, takenBack, targetStates } from './progress.js';
 import { gravest, verdictOf } from './verdict.js';
 
 /** How often samples are looked at while they are taken. */

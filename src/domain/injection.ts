@@ -1,7 +1,7 @@
 import type { Injection, InjectionStatus, Target, TargetState, TargetStatus } from '../api/injection.js';
 import { shortened, timestamp } from './draft.js';
-import { isClean } from './method.js';
 import type { DomainEvent } from './observed.js';
+import { isClean } from './progress.js';
 
 /** What came of asking for an effect, or for its end, on one target. */
 export type Outcome = { result: 'done' } | { result: 'gone' } | { result: 'refused'; message: string };
@@ -9,6 +9,8 @@ export type Outcome = { result: 'done' } | { result: 'gone' } | { result: 'refus
 /** What of a target is known now. */
 export interface TargetPod {
   terminating: boolean;
+  /** It must never be hit. */
+  protected: boolean;
 }
 
 /** All that `decideInjection` may look at. */
@@ -18,10 +20,17 @@ export interface InjectionObserved {
   oneShot: boolean;
   /** Whether the run it belongs to is there and has not finished. */
   runIsLive: boolean;
-  /** By UID, those of the targets that exist; undefined until that is known. */
+  /** Whether nothing more may be hit, even before the run has been decided on again; see `isStopping`. */
+  stopping: boolean;
+  /**
+   * By UID, those of the targets that exist; undefined until that is known. When an attempt got no answer, they must
+   * have been read after it.
+   */
   pods: ReadonlyMap<string, TargetPod> | undefined;
-  /** By UID, what this process's own attempts came to. */
+  /** By UID, what this process's own attempts to apply came to. */
   outcomes: ReadonlyMap<string, Outcome>;
+  /** By UID, what this process's own attempts to take back came to. */
+  undone: ReadonlyMap<string, Outcome>;
   /** Whether nothing but what `outcomes` says can have been done: false after a restart, or when an attempt got no answer. */
   certain: boolean;
 }
@@ -99,18 +108,28 @@ function nextFor(observed: InjectionObserved, target: Target, state: TargetState
 function forward(observed: InjectionObserved, target: Target, state: TargetState | undefined): Next {
   if (!observed.pods) return { state };
   const pod = observed.pods.get(target.uid);
-  if (state === undefined) {
-    if (pod && !pod.terminating) return { state: 'Applying' };
-    return { state: 'Missed', message: 'was gone before the fault' };
-  }
-  if (state === 'Applying') return apply(observed, target);
-  if (state === 'Confirmed' && !pod) return { state: 'Effective' };
+  if (state === undefined) return observed.stopping ? { state } : (spared(pod) ?? { state: 'Applying' });
+  if (state === 'Applying') return apply(observed, target, pod);
+  if (state === 'Confirmed' && !pod && observed.oneShot) return { state: 'Effective' };
   return { state };
 }
 
-function apply(observed: InjectionObserved, target: Target): Next {
+/** Why a target that nothing was done to yet is not to be hit any more. */
+function spared(pod: TargetPod | undefined): Next | undefined {
+  if (!pod || pod.terminating) return { state: 'Missed', message: 'was gone before the fault' };
+  return pod.protected ? { state: 'Missed', message: 'was protected before the fault' } : undefined;
+}
+
+function attempt(observed: InjectionObserved, target: Target, pod: TargetPod | undefined): Next {
+  const instead = observed.certain || pod?.protected ? spared(pod) : undefined;
+  // What is protected and on its way out may have been hit by an attempt nobody knows the outcome of.
+  if (instead) return observed.certain || !pod?.terminating ? instead : { state: 'Confirmed' };
+  return { state: 'Applying', ...(!observed.stopping && { action: { do: 'apply', target } }) };
+}
+
+function apply(observed: InjectionObserved, target: Target, pod: TargetPod | undefined): Next {
   const outcome = observed.outcomes.get(target.uid);
-  if (!outcome) return { state: 'Applying', action: { do: 'apply', target } };
+  if (!outcome) return attempt(observed, target, pod);
   if (outcome.result === 'done') return { state: 'Confirmed' };
   if (outcome.result === 'refused') return { state: 'Failed', message: outcome.message };
   if (observed.certain) return { state: 'Missed', message: 'was gone before the fault' };
@@ -131,7 +150,7 @@ function settle(observed: InjectionObserved, target: Target, state: TargetState 
 function backward(observed: InjectionObserved, target: Target, state: TargetState | undefined): Next {
   if (state === undefined) return { state: 'Missed', message: 'the fault was taken back first' };
   if (state === 'Missed' || state === 'Reverted') return { state };
-  const outcome = observed.outcomes.get(target.uid);
+  const outcome = observed.undone.get(target.uid);
   if (!outcome) return { state, action: { do: 'revert', target } };
   if (outcome.result === 'refused') return { state: 'Failed', message: outcome.message };
   return { state: 'Reverted' };

@@ -1,11 +1,20 @@
 import type { Step } from '../api/experiment.js';
 import type { StepStatus } from '../api/experiment-run.js';
-import type { Injection, TargetState } from '../api/injection.js';
+import type { Target } from '../api/injection.js';
 import { parseDuration } from '../stats/duration.js';
+import { makeDurable } from './admission.js';
 import { type RunDraft, timestamp } from './draft.js';
 import { draw } from './draw.js';
-import { injectionsFor } from './naming.js';
 import type { Pod } from './observed.js';
+import {
+  count,
+  isHit,
+  type KnownTarget,
+  recordedInjections,
+  recordedRounds,
+  takenBack,
+  targetStates,
+} from './progress.js';
 
 /** Without a duration, a one-shot fault is held until as many pods are Ready as before, but no longer than this. */
 export const ONE_SHOT_HOLD_MILLISECONDS = 30_000;
@@ -51,62 +60,17 @@ function start(draft: RunDraft, step: Step, status: StepStatus): void {
   apply(draft, step);
 }
 
-/** Everything Pending of a step that is under way is wanted now: it exists, so it is durable. */
+/** Everything Pending of a step that is under way is wanted now, if the status records its round: then it is durable. */
 function apply(draft: RunDraft, step: Step): void {
-  for (const { metadata, spec } of draft.injectionsOf(step.name)) {
+  for (const { metadata, spec } of recordedInjections(draft, step)) {
     if (spec.state === 'Pending') draft.do({ do: 'setInjectionState', name: metadata.name, state: 'Apply' });
   }
 }
 
-/** One target of an injection; `state` is undefined while nothing was recorded of it. */
-export interface KnownTarget {
-  uid: string;
-  name: string;
-  state: TargetState | undefined;
-  /** When the state was entered, in milliseconds since the epoch; 0 while there is none. */
-  since: number;
-  message?: string;
-}
-
-/** How far all targets of some injections are. */
-export function targetStates(injections: readonly Injection[]): KnownTarget[] {
-  return injections.flatMap(({ spec, status }) => {
-    const known = new Map(status?.targets?.map((target) => [target.uid, target]));
-    return spec.targets.map(({ uid, name }) => {
-      const found = known.get(uid);
-      const since = found ? Date.parse(found.time) : 0;
-      return { uid, name, state: found?.state, since, ...(found?.message && { message: found.message }) };
-    });
-  });
-}
-
-/** Whether a target in this state was hit. An intent counts: it may have been carried out. */
-export function isHit(state: TargetState | undefined): boolean {
-  return state === 'Applying' || state === 'Confirmed' || state === 'Effective' || state === 'Reverted';
-}
-
-/** Updates the step's numbers. What happened can't be undone by an injection that someone deletes, so none falls. */
-export function count(status: StepStatus, injections: readonly Injection[]): void {
-  const states = targetStates(injections);
-  const hit = states.filter(({ state }) => isHit(state));
-  status.hit = Math.max(status.hit, new Set(hit.map(({ uid }) => uid)).size);
-  const effective = states.filter(({ state }) => state === 'Effective').length;
-  status.effective = Math.max(status.effective, effective);
-  if (hit.length > 0) status.names = hit.slice(0, 100).map(({ name }) => name);
-}
-
 function confirm(draft: RunDraft, step: Step, status: StepStatus): void {
   apply(draft, step);
-  const injections = draft.injectionsOf(step.name);
-  const states = targetStates(injections);
-  const failed = states.find(({ state }) => state === 'Failed');
-  if (failed) {
-    draft.find(
-      'InjectionFailed',
-      `Step '${step.name}' could not be applied to ${failed.name}: ${failed.message ?? 'no reason given'}`,
-    );
-    return;
-  }
+  const states = targetStates(recordedInjections(draft, step));
+  if (reportFailed(draft, step, states)) return;
   const open = states.filter(({ state }) => state === undefined || state === 'Applying');
   if (open.length > 0) {
     const deadline = Date.parse(status.startTime ?? draft.time) + CONFIRM_MILLISECONDS;
@@ -119,23 +83,27 @@ function confirm(draft: RunDraft, step: Step, status: StepStatus): void {
     draft.wakeAt(deadline);
     return;
   }
-  if (replaceMissed(draft, step, injections, states)) return;
+  if (replaceMissed(draft, step, states)) return;
   status.state = 'Holding';
   status.confirmedTime = draft.time;
   draft.event('Normal', 'Injected', `Step '${step.name}' is confirmed on ${status.hit} of ${status.targets} targets`);
 }
 
+/** A fault that was refused on one target ends the run. Returns whether there was one. */
+function reportFailed(draft: RunDraft, step: Step, states: KnownTarget[]): boolean {
+  const failed = states.find(({ state }) => state === 'Failed');
+  if (!failed) return false;
+  const why = failed.message ?? 'no reason given';
+  draft.find('InjectionFailed', `Step '${step.name}' could not be applied to ${failed.name}: ${why}`);
+  return true;
+}
+
 /** Draws the next ones for targets that were gone before they were hit. Returns whether there is something to await. */
-function replaceMissed(
-  draft: RunDraft,
-  step: Step,
-  injections: Injection[],
-  states: { uid: string; state: TargetState | undefined }[],
-): boolean {
+function replaceMissed(draft: RunDraft, step: Step, states: KnownTarget[]): boolean {
   const wanted = draft.status.selection?.find((each) => each.step === step.name)?.chosen ?? 0;
   const missing = wanted - states.filter(({ state }) => isHit(state)).length;
-  const round = Math.max(...injections.map(({ spec }) => spec.round)) + 1;
   if (missing <= 0 || draft.observed.facts[step.name]?.repeatEveryMilliseconds !== undefined) return false;
+  if (!draft.observed.pods) return true;
   const { order, left } = drawAgain(draft, step, step.name);
   const replacements = order.slice(0, Math.min(missing, left));
   if (replacements.length === 0) {
@@ -143,24 +111,25 @@ function replaceMissed(
       `${missing} of ${wanted} targets were gone before the fault, and no other candidate was left`;
     return false;
   }
-  create(draft, step, round, replacements);
+  create(draft, step, replacements);
   return true;
 }
 
-function create(draft: RunDraft, step: Step, round: number, pods: Pod[]): void {
-  const fault = draft.observed.facts[step.name]?.fault ?? '';
-  for (const injection of injectionsFor(draft.observed.run, step, fault, round, pods)) {
-    draft.do({ do: 'createInjection', injection });
-  }
+/** Makes the step's next round durable; it is applied once the status records it. */
+function create(draft: RunDraft, step: Step, pods: Pod[]): void {
+  const round = recordedRounds(draft, step);
+  makeDurable(draft, step, round, pods);
+  draft.stepStatus(step).rounds = round + 1;
   draft.wakeAt(draft.now);
 }
 
 /** Draws from those that no injection of this run holds yet, within the run's budget. */
 function drawAgain(draft: RunDraft, step: Step, key: string): { order: Pod[]; left: number } {
-  const all = targetStates(draft.observed.injections);
-  const exclude = new Set(all.map(({ uid }) => uid));
+  const all = targetStates(heldInjections(draft, step));
+  const planned = plannedTargets(draft).map(({ uid }) => uid);
+  const exclude = new Set([...all.map(({ uid }) => uid), ...planned]);
   // Everything drawn and not known to be missed may still be hit, so it counts against the budget.
-  const reserved = new Set(all.filter(({ state }) => state !== 'Missed').map(({ uid }) => uid)).size;
+  const reserved = new Set([...all.filter(({ state }) => state !== 'Missed').map(({ uid }) => uid), ...planned]).size;
   const left = (draft.template.safeguards?.maxTargets ?? Number.POSITIVE_INFINITY) - reserved;
   const drawn = draw(draft.observed.pods?.[step.name] ?? [], step.targets, {
     seed: draft.status.seed ?? 0,
@@ -171,8 +140,22 @@ function drawAgain(draft: RunDraft, step: Step, key: string): { order: Pod[]; le
   return { order: drawn.order, left: Math.max(0, left) };
 }
 
+/** What a draw has to keep clear of; what an attempt left of the round that is being drawn is drawn anew. */
+function heldInjections(draft: RunDraft, step: Step) {
+  const rounds = recordedRounds(draft, step);
+  return draft.observed.injections.filter(({ spec }) => spec.step !== step.name || spec.round < rounds);
+}
+
+/** What the steps beside this one have just drawn. */
+function plannedTargets(draft: RunDraft): Target[] {
+  return draft.actions.flatMap((action) => (action.do === 'createInjection' ? action.injection.spec.targets : []));
+}
+
 function hold(draft: RunDraft, step: Step, status: StepStatus): void {
   apply(draft, step);
+  if (reportFailed(draft, step, targetStates(recordedInjections(draft, step)))) return;
+  // Whether a one-shot fault has done its work is seen on the pods.
+  if (draft.observed.facts[step.name]?.oneShot && !draft.observed.pods) return;
   const ends = Math.max(holdEnd(draft, step, status), effectDeadline(draft, step, status));
   if (draft.now < ends) {
     draft.wakeAt(ends);
@@ -207,7 +190,7 @@ function holdEnd(draft: RunDraft, step: Step, status: StepStatus): number {
 
 function repeat(draft: RunDraft, step: Step, status: StepStatus, ends: number): void {
   const every = draft.observed.facts[step.name]?.repeatEveryMilliseconds;
-  if (every === undefined) return;
+  if (every === undefined || draft.now >= ends) return;
   const due = Date.parse(status.roundTime ?? draft.time) + every;
   if (due >= ends) return;
   if (draft.now < due) {
@@ -215,18 +198,15 @@ function repeat(draft: RunDraft, step: Step, status: StepStatus, ends: number): 
     return;
   }
   status.roundTime = timestamp(draft.now);
-  const injections = draft.injectionsOf(step.name);
-  const round = Math.max(...injections.map(({ spec }) => spec.round)) + 1;
-  const { order, left } = drawAgain(draft, step, `${step.name}/${round}`);
+  const { order, left } = drawAgain(draft, step, `${step.name}/${recordedRounds(draft, step)}`);
   const chosen = order.slice(0, Math.min(left, roundSize(step, order.length)));
   draft.wakeAt(draft.now + every);
   if (chosen.length === 0) {
     status.message = `round ${status.rounds + 1} had no candidate left within the budget`;
     return;
   }
-  status.rounds += 1;
   status.targets += chosen.length;
-  create(draft, step, round, chosen);
+  create(draft, step, chosen);
 }
 
 function roundSize(step: Step, candidates: number): number {
@@ -263,29 +243,5 @@ function awaitRevert(draft: RunDraft, step: Step, status: StepStatus): void {
   draft.find(
     'FaultNotEffective',
     `Step '${step.name}' had no effect: ${why}${status.message ? ` (${status.message})` : ''}`,
-  );
-}
-
-/** Takes a step's fault back and says whether that is done and proven. */
-export function takenBack(draft: RunDraft, step: Step): boolean {
-  const oneShot = draft.observed.facts[step.name]?.oneShot ?? false;
-  let clean = true;
-  for (const injection of draft.injectionsOf(step.name).reverse()) {
-    if (isClean(injection, oneShot)) continue;
-    clean = false;
-    if (injection.spec.state !== 'Revert') {
-      draft.do({ do: 'setInjectionState', name: injection.metadata.name, state: 'Revert' });
-    }
-  }
-  return clean;
-}
-
-/** Whether nothing of an injection is left to take back, and nothing of it can still happen. */
-export function isClean(injection: Injection, oneShot: boolean): boolean {
-  const states = targetStates([injection]).map(({ state }) => state);
-  if (oneShot && states.every((state) => state !== undefined && state !== 'Applying')) return true;
-  if (injection.spec.state !== 'Revert') return false;
-  return states.every(
-    (state) => state === 'Missed' || state === 'Reverted' || (oneShot && state !== undefined && state !== 'Applying'),
   );
 }

@@ -1,4 +1,5 @@
-import type { RunStage } from '../api/experiment-run.js';
+import { findCondition } from '../api/conditions.js';
+import type { ExperimentRun, RunStage } from '../api/experiment-run.js';
 import { FINALIZER } from '../api/labels.js';
 import { parseDuration } from '../stats/duration.js';
 import { admit } from './admission.js';
@@ -6,8 +7,9 @@ import { RunDraft } from './draft.js';
 import { seedOf } from './draw.js';
 import { beginReverting, finish, LOOK_MILLISECONDS, recover, revert } from './ending.js';
 import { findViolations, judgeStage, tooFew } from './judging.js';
-import { advanceMethod, isClean, targetStates } from './method.js';
+import { advanceMethod } from './method.js';
 import type { RunDecision, RunObserved } from './observed.js';
+import { isClean, isWhole, targetStates } from './progress.js';
 
 /** What a baseline may take beyond the time its samples need. */
 const BASELINE_SLACK_MILLISECONDS = 20_000;
@@ -36,19 +38,24 @@ export function decideRun(observed: RunObserved, now: number): RunDecision {
   return draft.decision();
 }
 
+/**
+ * Whether nothing more may be hit for a run, even before it has been decided on again: it is halted, aborted or deleted,
+ * it takes its faults back already, or it is over.
+ */
+export function isStopping({ metadata, spec, status }: ExperimentRun, halts: readonly string[]): boolean {
+  const turned = findCondition(status?.conditions, 'Reverted') !== undefined || status?.finishTime !== undefined;
+  return turned || halts.length > 0 || spec.abort !== undefined || metadata.deletionTimestamp !== undefined;
+}
+
 function begin(draft: RunDraft): void {
   const { run, facts } = draft.observed;
   draft.status.startTime ??= draft.time;
   draft.status.seed ??= run.spec.seed ?? seedOf(run.metadata.uid);
-  draft.status.steps ??= draft.template.method.map(({ name }) => ({
-    name,
-    fault: facts[name]?.fault ?? '',
-    state: 'Waiting',
-    rounds: 0,
-    targets: 0,
-    hit: 0,
-    effective: 0,
-  }));
+  const known = new Map(draft.status.steps?.map((step) => [step.name, step]));
+  const fresh = { state: 'Waiting', rounds: 0, targets: 0, hit: 0, effective: 0 } as const;
+  draft.status.steps = draft.template.method.map(
+    ({ name }) => known.get(name) ?? { name, fault: facts[name]?.fault ?? '', ...fresh },
+  );
 }
 
 /** Looks for reasons to stop at once. Those that people give count to the very end; the others until the revert begins. */
@@ -67,16 +74,10 @@ function interrupt(draft: RunDraft): void {
 
 /** Everything that was drawn must still be there: an injection that someone deleted can't be accounted for. */
 function findLostInjections(draft: RunDraft): void {
-  for (const { step, chosen } of draft.status.selection ?? []) {
-    const first = draft.injectionsOf(step).filter(({ spec }) => spec.round === 0);
-    const there = first.reduce((sum, { spec }) => sum + spec.targets.length, 0);
-    const deleted = first.some(({ metadata }) => metadata.deletionTimestamp);
-    if (there < chosen || deleted) {
-      draft.find(
-        'InjectionFailed',
-        `An injection of step '${step}' was deleted: ${there} of ${chosen} targets are accounted for`,
-      );
-    }
+  for (const step of draft.template.method) {
+    if (isWhole(draft, step)) continue;
+    const message = `An injection of step '${step.name}' was deleted: its targets can't be accounted for`;
+    draft.find('InjectionFailed', message);
   }
 }
 
@@ -100,6 +101,8 @@ function advance(draft: RunDraft): void {
 /** Nothing drawn: nothing to take back. Otherwise all that was drawn is taken back first. */
 function stop(draft: RunDraft): void {
   draft.actions.splice(0, draft.actions.length);
+  // What is not done now must not be recorded as done.
+  draft.status.steps = structuredClone(draft.observed.run.status?.steps) ?? draft.status.steps;
   const [first] = draft.status.findings ?? [];
   const message = first?.message ?? '';
   if (!draft.holds('TargetsSelected') && draft.observed.injections.length === 0) {

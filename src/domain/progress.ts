@@ -1,0 +1,87 @@
+import type { Step } from '../api/experiment.js';
+import type { StepStatus } from '../api/experiment-run.js';
+import type { Injection, TargetState } from '../api/injection.js';
+import type { RunDraft } from './draft.js';
+
+/** One target of an injection; `state` is undefined while nothing was recorded of it. */
+export interface KnownTarget {
+  uid: string;
+  name: string;
+  state: TargetState | undefined;
+  /** When the state was entered, in milliseconds since the epoch; 0 while there is none. */
+  since: number;
+  message?: string;
+}
+
+/** How far all targets of some injections are. */
+export function targetStates(injections: readonly Injection[]): KnownTarget[] {
+  return injections.flatMap(({ spec, status }) => {
+    const known = new Map(status?.targets?.map((target) => [target.uid, target]));
+    return spec.targets.map(({ uid, name }) => {
+      const found = known.get(uid);
+      const since = found ? Date.parse(found.time) : 0;
+      return { uid, name, state: found?.state, since, ...(found?.message && { message: found.message }) };
+    });
+  });
+}
+
+/** Whether a target in this state was hit. An intent counts: it may have been carried out. */
+export function isHit(state: TargetState | undefined): boolean {
+  return state === 'Applying' || state === 'Confirmed' || state === 'Effective' || state === 'Reverted';
+}
+
+/** Updates the step's numbers. What happened can't be undone by an injection that someone deletes, so none falls. */
+export function count(status: StepStatus, injections: readonly Injection[]): void {
+  const states = targetStates(injections);
+  const hit = states.filter(({ state }) => isHit(state));
+  status.hit = Math.max(status.hit, new Set(hit.map(({ uid }) => uid)).size);
+  const effective = states.filter(({ state }) => state === 'Effective').length;
+  status.effective = Math.max(status.effective, effective);
+  if (hit.length > 0) status.names = hit.slice(0, 100).map(({ name }) => name);
+}
+
+/** How many rounds of a step the stored status knows of: only these may be applied. The first comes with the selection. */
+export function recordedRounds(draft: RunDraft, step: Step): number {
+  const stored = draft.observed.run.status?.steps?.find(({ name }) => name === step.name);
+  return Math.max(1, stored?.rounds ?? 0);
+}
+
+/** The injections of a step's recorded rounds, in the order they were made. */
+export function recordedInjections(draft: RunDraft, step: Step): Injection[] {
+  const rounds = recordedRounds(draft, step);
+  return draft.injectionsOf(step.name).filter(({ spec }) => spec.round < rounds);
+}
+
+/** Whether all injections of a step's recorded rounds are still there. */
+export function isWhole(draft: RunDraft, step: Step): boolean {
+  const injections = recordedInjections(draft, step);
+  if (injections.some(({ metadata }) => metadata.deletionTimestamp)) return false;
+  return Array.from({ length: recordedRounds(draft, step) }, (_, round) => round).every((round) => {
+    const parts = injections.filter(({ spec }) => spec.round === round);
+    return parts.length > 0 && parts.length === parts[0]?.spec.parts;
+  });
+}
+
+/** Takes a step's fault back and says whether that is done and proven. */
+export function takenBack(draft: RunDraft, step: Step): boolean {
+  const oneShot = draft.observed.facts[step.name]?.oneShot ?? false;
+  let clean = true;
+  for (const injection of draft.injectionsOf(step.name).reverse()) {
+    if (isClean(injection, oneShot)) continue;
+    clean = false;
+    if (injection.spec.state !== 'Revert') {
+      draft.do({ do: 'setInjectionState', name: injection.metadata.name, state: 'Revert' });
+    }
+  }
+  return clean;
+}
+
+/** Whether nothing of an injection is left to take back, and nothing of it can still happen. */
+export function isClean(injection: Injection, oneShot: boolean): boolean {
+  const states = targetStates([injection]).map(({ state }) => state);
+  if (oneShot && states.every((state) => state !== undefined && state !== 'Applying')) return true;
+  if (injection.spec.state !== 'Revert') return false;
+  return states.every(
+    (state) => state === 'Missed' || state === 'Reverted' || (oneShot && state !== undefined && state !== 'Applying'),
+  );
+}
