@@ -1,0 +1,153 @@
+import { customResourceDefinition, type Kind } from '../api/kind.js';
+import {
+  type CompiledSchema,
+  compileSchema,
+  type FieldError,
+  type JsonSchema,
+  type Path,
+} from '../sandbox/schema/index.js';
+import { checkMetadata, type ObjectProblem } from './manifest-metadata.js';
+import { suggest } from './suggest.js';
+
+interface Checker {
+  schema: JsonSchema;
+  compiled: CompiledSchema;
+}
+
+const checkers = new WeakMap<Kind, Checker>();
+
+/**
+ * Everything that can be said about an object of ours without a cluster: what the API server will answer, in words
+ * for people, and what only the kind itself knows.
+ */
+export function checkObject(object: Record<string, unknown>, kind: Kind): ObjectProblem[] {
+  const { schema, compiled } = checkerOf(kind);
+  const metadata = checkMetadata(object.metadata, kind);
+  const applied = compiled.apply(object);
+  const unknown = applied.unknownPaths.map((path) => unknownField(path, schema));
+  const invalid = applied.errors.flatMap((error) => fieldProblem(error, schema, applied.object, metadata));
+  const problems = [...metadata, ...unknown, ...invalid];
+  // A kind's own checks count on an object that its schema admits.
+  if (invalid.length > 0) return problems;
+  return [...problems, ...(kind.check?.(applied.object.spec) ?? [])];
+}
+
+function checkerOf(kind: Kind): Checker {
+  let checker = checkers.get(kind);
+  if (!checker) {
+    const [version] = customResourceDefinition(kind).spec.versions;
+    const schema = version?.schema.openAPIV3Schema as JsonSchema;
+    checker = { schema, compiled: compileSchema(schema) };
+    checkers.set(kind, checker);
+  }
+  return checker;
+}
+
+function unknownField(path: (string | number)[], root: JsonSchema): ObjectProblem {
+  const name = String(path.at(-1));
+  const fields = Object.keys(schemaAt(root, path.slice(0, -1))?.properties ?? {});
+  const near = suggest(name, fields) ?? elsewhere(name, path, root);
+  const expected =
+    fields.length === 0
+      ? 'no field is expected here'
+      : `expected ${fields.length > 1 ? 'one of ' : ''}${fields.join(', ')}`;
+  return { path, message: `unknown field; ${near === undefined ? expected : `did you mean ${near}?`}`, part: 'key' };
+}
+
+/** A field that exists, but a level below or above where it was put. */
+function elsewhere(name: string, path: (string | number)[], root: JsonSchema): string | undefined {
+  const siblings = schemaAt(root, path.slice(0, -1))?.properties ?? {};
+  const below = Object.keys(siblings).find((sibling) => siblings[sibling]?.properties?.[name]);
+  if (below !== undefined) return `${below}.${name}`;
+  const above = path.slice(0, -2);
+  const owner = above.findLast((step) => typeof step === 'string');
+  return schemaAt(root, above)?.properties?.[name] && owner !== undefined
+    ? `${name} one level up, in ${owner}`
+    : undefined;
+}
+
+function schemaAt(root: JsonSchema, path: Path): JsonSchema | undefined {
+  let schema: JsonSchema | undefined = root;
+  for (const step of path) {
+    if (typeof step === 'number') schema = schema?.items;
+    else schema = schema?.properties?.[step] ?? (schema?.additionalProperties as JsonSchema | undefined);
+  }
+  return schema;
+}
+
+function fieldProblem(
+  error: FieldError,
+  root: JsonSchema,
+  object: unknown,
+  metadata: ObjectProblem[],
+): ObjectProblem[] {
+  // About the object as a whole: a remark that rules were not run, or a rule on the name that is told of already.
+  const repeated = error.path.length === 0 && (error.value === null || metadata.length > 0);
+  if (repeated) return [];
+  const schema = schemaAt(root, error.path);
+  const message =
+    error.reason === 'FieldValueTypeInvalid'
+      ? typeWords(error, valueAt(object, error.path), schema)
+      : words(error, schema);
+  return [{ path: [...error.path], message }];
+}
+
+function words({ reason, detail, value }: FieldError, schema: JsonSchema | undefined): string {
+  switch (reason) {
+    case 'FieldValueRequired':
+      return detail === '' ? withHint('is required', schema) : detail;
+    case 'FieldValueNotSupported':
+      return notSupported(value, schema);
+    case 'FieldValueTooLong':
+      return `may have at most ${schema?.maxLength} characters`;
+    case 'FieldValueTooMany':
+      return `${detail}, has ${value}`;
+    case 'FieldValueDuplicate':
+      return `${detail}: ${JSON.stringify(value)}`;
+    default:
+      return invalidWords(detail, value, schema);
+  }
+}
+
+function typeWords({ detail }: FieldError, value: unknown, schema: JsonSchema | undefined): string {
+  if (isDuration(schema)) return patternWords(value, schema);
+  return `${detail}, is ${Array.isArray(value) ? 'a list' : isMap(value) ? 'an object' : JSON.stringify(value)}`;
+}
+
+function isMap(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
+}
+
+function valueAt(object: unknown, path: Path): unknown {
+  return path.reduce<unknown>((value, step) => (isMap(value) ? value[step] : undefined), object);
+}
+
+function notSupported(value: unknown, schema: JsonSchema | undefined): string {
+  const allowed = (schema?.enum ?? []).map(String);
+  const near = suggest(String(value), allowed);
+  return `${JSON.stringify(value)} is not one of ${allowed.join(', ')}${near === undefined ? '' : `; did you mean ${near}?`}`;
+}
+
+function invalidWords(detail: string, value: unknown, schema: JsonSchema | undefined): string {
+  if (detail.startsWith('should match')) return patternWords(value, schema);
+  // Only the schema's own checks begin so, and only theirs are about a value that is worth showing.
+  return detail.startsWith('should ') ? `${detail}, is ${JSON.stringify(value)}` : detail;
+}
+
+function patternWords(value: unknown, schema: JsonSchema | undefined): string {
+  const found = JSON.stringify(value);
+  if (!isDuration(schema)) return withHint(`${found} does not match ${schema?.pattern}`, schema);
+  const examples = schema?.pattern?.includes('ms|') ? '250ms, 5m or 1h30m' : '30s, 5m or 1h30m';
+  return `must be a duration such as ${examples}, is ${found}`;
+}
+
+function isDuration(schema: JsonSchema | undefined): boolean {
+  // Both patterns of durations in the API end with these units.
+  return schema?.pattern?.endsWith('s|m|h))+$') === true;
+}
+
+/** The first sentence of a field's description says what is expected there, often with an example. */
+function withHint(message: string, schema: JsonSchema | undefined): string {
+  const [sentence] = schema?.description?.split(/(?<=\.)\s/) ?? [];
+  return sentence === undefined ? message : `${message} (${sentence.replace(/\.$/, '')})`;
+}
