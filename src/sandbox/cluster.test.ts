@@ -132,8 +132,8 @@ withKubectl('kubectl', () => {
   }
 
   async function apply(...objects: Json[]): Promise<void> {
-    const file = join(directory, 'manifest.yaml');
-    writeFileSync(file, objects.map((object) => JSON.stringify(object)).join('\n---\n'));
+    const file = join(directory, 'manifest.json');
+    writeFileSync(file, objects.map((object) => JSON.stringify(object)).join('\n'));
     await kubectl('apply', '-f', file);
   }
 
