@@ -295,6 +295,19 @@ describe('watches', () => {
     expect(seen).toEqual(['a', 'b']);
   });
 
+  test('live longer than the watchdog as long as something comes', async () => {
+    const { transport } = await setUp((_request, response) => {
+      let count = 0;
+      const timer = setInterval(() => {
+        count += 1;
+        if (count < 10) response.write(event(String(count)));
+        else response.end();
+      }, 50);
+      response.on('close', () => clearInterval(timer));
+    });
+    expect(await collect(transport.watch({ path: '/w', watchdogMs: 250 }))).toHaveLength(9);
+  });
+
   test('end without an error when they are cancelled, and close the connection', async () => {
     let closed = false;
     const { transport } = await setUp((_request, response) => {
