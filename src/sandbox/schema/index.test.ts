@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
 import { compileSchema, type JsonSchema, SchemaError } from './index.js';
 
 function root(spec: JsonSchema, more: JsonSchema = {}): JsonSchema {
@@ -229,5 +230,47 @@ describe('refused schemas', () => {
       Array.from({ length: 20_000 }, (_, i) => [`field${i}`, { type: 'string', description: 'x'.repeat(80) }]),
     );
     expect(() => compileSchema(root({ type: 'object', properties }))).toThrow('Too long');
+  });
+});
+
+describe('whatever is sent', () => {
+  const leaf: JsonSchema = { 'x-kubernetes-int-or-string': true, default: 1 };
+  const nullable: JsonSchema = { type: 'string', nullable: true, format: 'date-time' };
+  const spec: JsonSchema = {
+    type: 'object',
+    properties: {
+      a: { type: 'array', maxItems: 5, items: { type: 'object', properties: { b: leaf, c: nullable } } },
+      b: { type: 'object', maxProperties: 5, additionalProperties: { type: 'integer', default: 2 } },
+      c: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true, properties: { a: leaf } },
+    },
+    'x-kubernetes-validations': [
+      { rule: '!has(self.a) || self.a.all(item, !has(item.c) || item.c == null || item.c.getFullYear() > 0)' },
+      { rule: '!has(self.b) || self.b.all(key, self.b[key] != 7)', messageExpression: 'string(self.b.size())' },
+      { rule: 'self == oldSelf' },
+    ],
+  };
+  const key = fc.constantFrom('a', 'b', 'c', '__proto__', 'constructor', '');
+  const leaves = fc.oneof(fc.constantFrom(null, 7, 1.5, true, 'x', '2026-01-01T00:00:00Z'), fc.integer());
+  const { value } = fc.letrec((tie) => ({
+    value: fc.oneof(
+      { maxDepth: 5 },
+      leaves,
+      fc.array(tie('value'), { maxLength: 3 }),
+      fc.dictionary(key, tie('value'), { maxKeys: 4 }),
+    ),
+  }));
+
+  test('applying never throws, and applying the result again changes nothing', () => {
+    const schema = compileSchema(root(spec));
+    fc.assert(
+      fc.property(value, value, (given, old) => {
+        const { object, errors } = schema.apply({ spec: given }, { spec: old });
+        const again = schema.apply(object, { spec: old });
+        expect(again.object).toEqual(object);
+        expect(again.unknown).toEqual([]);
+        expect(again.errors).toEqual(errors);
+      }),
+      { numRuns: 500 },
+    );
   });
 });
