@@ -5,10 +5,12 @@ import type { HttpSpec } from './http.js';
 import { failedRequest, failure, timedOut } from './http-errors.js';
 import { type ExchangeRequest, type ExchangeResponse, exchange } from './http-exchange.js';
 import type { Outcome, Sampler, SamplerContext } from './probe.js';
-import { Resolver } from './resolver.js';
+import { Resolver, within } from './resolver.js';
 
 /** So many requests of one probe may wait for an answer; more would only exhaust our own ports. */
 const mostInFlight = 1_000;
+/** A name may take so long to be resolved before sampling starts, in milliseconds. */
+const longestPreparation = 1_000;
 
 /** The part of a request that a redirect changes. */
 interface Hop {
@@ -80,7 +82,7 @@ export function httpSampler(spec: HttpSpec, context: SamplerContext): Sampler {
 
   return {
     async prepare() {
-      await resolver.resolve(start.url.hostname, portOf(start.url)).catch(() => undefined);
+      await within(longestPreparation, resolver.resolve(start.url.hostname, portOf(start.url))).catch(() => undefined);
     },
     async sample(intendedAt) {
       if (inFlight >= mostInFlight) return failure(`${mostInFlight} requests are already waiting for an answer`);

@@ -40,6 +40,29 @@ describe('resolving', () => {
     expect(await addressesOf(slow, 'checkout.shop.svc')).toEqual(['10.96.0.9:80']);
   });
 
+  test('does not ask DNS again for what only the API server knows', async () => {
+    let time = 0;
+    let askedDns = 0;
+    let version = 0;
+    const resolver = resolverOf({
+      now: () => time,
+      lookupAddresses: () => {
+        askedDns += 1;
+        return notFound();
+      },
+      service: async () => {
+        version += 1;
+        return { addresses: [`10.96.0.${version}`] };
+      },
+    });
+    await resolver.resolve('checkout.shop.svc', 80);
+    time = 5_000;
+    await resolver.resolve('checkout.shop.svc', 80);
+    await sleep(1);
+    expect(await addressesOf(resolver, 'checkout.shop.svc')).toEqual(['10.96.0.2:80']);
+    expect(askedDns).toBe(1);
+  });
+
   test('takes the endpoints of a headless Service in turn, at their own port', async () => {
     const resolver = resolverOf({
       service: async () => ({ addresses: ['10.0.0.1', '10.0.0.2'], ports: { 80: 8080 } }),

@@ -27,8 +27,13 @@ const freshFor = 5_000;
 const patience = 300;
 const mostNames = 1_000;
 
+interface Found extends ServiceAddress {
+  /** The API server knew it, and DNS did not. */
+  service?: boolean;
+}
+
 interface Entry {
-  found: Promise<ServiceAddress>;
+  found: Promise<Found>;
   expires: number;
   turn: number;
 }
@@ -99,32 +104,38 @@ export class Resolver {
 
   #renewInBackground(host: string, known: Entry): void {
     known.expires = Number.POSITIVE_INFINITY;
-    this.#find(host).then(
-      (found) => {
-        known.found = Promise.resolve(found);
-        known.expires = this.#options.now() + freshFor;
-      },
-      () => this.#entries.delete(host),
-    );
+    known.found
+      .then(({ service }) => this.#find(host, service))
+      .then(
+        (found) => {
+          known.found = Promise.resolve(found);
+          known.expires = this.#options.now() + freshFor;
+        },
+        () => this.#entries.delete(host),
+      );
   }
 
-  async #find(host: string): Promise<ServiceAddress> {
+  /** DNS that did not know a Service is not asked again: where it is out of reach, each question keeps a thread busy. */
+  async #find(host: string, skipDns = false): Promise<Found> {
     const service = serviceNamed(host);
-    const fromDns = this.#options.lookupAddresses(host).then((addresses) => ({ addresses }));
+    const fromDns = skipDns
+      ? Promise.reject(new Error('DNS was not asked'))
+      : this.#options.lookupAddresses(host).then((addresses) => ({ addresses }));
     if (service === undefined) return fromDns.catch((error) => Promise.reject(unresolved(host, error)));
     try {
       return await within(patience, fromDns);
     } catch (error) {
       const found = await this.#options.services.resolveService(service.namespace, service.name);
       if (found === undefined) throw unresolved(host, error);
-      return found;
+      return { ...found, service: true };
     }
   }
 }
 
 function unresolved(host: string, error: unknown): UnresolvedError {
   const code = (error as NodeJS.ErrnoException).code;
-  return new UnresolvedError(`host name '${host}' is not known${code && code !== 'ENOTFOUND' ? ` (${code})` : ''}`);
+  const reason = code === undefined || code === 'ENOTFOUND' ? '' : ` (${code})`;
+  return new UnresolvedError(`host name '${host}' is not known${reason}`);
 }
 
 async function askDns(host: string): Promise<string[]> {
@@ -144,9 +155,10 @@ function rotate<T>(items: readonly T[], turn: number): T[] {
   return [...items.slice(first), ...items.slice(0, first)];
 }
 
-function within<T>(milliseconds: number, promise: Promise<T>): Promise<T> {
+/** Rejects when a promise takes longer. */
+export function within<T>(milliseconds: number, promise: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`DNS took longer than ${milliseconds}ms`)), milliseconds);
+    const timer = setTimeout(() => reject(new Error(`took longer than ${milliseconds}ms`)), milliseconds);
     promise.then(resolve, reject).finally(() => clearTimeout(timer));
   });
 }

@@ -112,6 +112,11 @@ describe('running probes', () => {
     expect(complete).toBeGreaterThan(atReset);
     await until(() => samplesOf(runner, 'a') >= 5);
     expect(before.summary().samples).toBe(complete);
+    const first = runner.reset('a');
+    const short = runner.reset('a');
+    await until(() => runner.settled('a'));
+    expect(first.summary().samples).toBeGreaterThan(5);
+    expect(short.summary().samples).toBe(0);
   });
 
   test('runs several probes, stops one and keeps the others', async () => {

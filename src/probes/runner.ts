@@ -3,10 +3,10 @@ import type { AddressPolicy } from './address-policy.js';
 import { monotonicMilliseconds } from './clock.js';
 import { Evaluation } from './evaluation.js';
 import { probeOf } from './index.js';
+import { type Lane, Lanes, type SenderMessage } from './lanes.js';
 import type { Outcome, ResourceQuery, ServiceAddress } from './probe.js';
-import type { Answers, FromSender, Question, SessionSettings, ToSender } from './protocol.js';
+import type { Answers, Question, SessionSettings } from './protocol.js';
 import { whyUnreadable } from './resource.js';
-import { Thread } from './thread.js';
 
 /** What was read: one object, a list, or undefined when there is no object of that name. */
 export type ResourceAnswer = { object: unknown } | { objects: unknown[] } | undefined;
@@ -46,29 +46,21 @@ export interface ProbeStart {
 
 interface Running {
   settings: SessionSettings;
-  lane: Lane;
-  /** Samples a second. */
-  load: number;
   onSample: ((sample: Sample) => void) | undefined;
-  window: SampleWindow;
-  previous: SampleWindow | undefined;
-  /** When `window` was begun, and the intended time of the latest sample; `performance.now()` milliseconds. */
-  since: number;
+  /** The newest first. */
+  stages: [Stage, ...Stage[]];
+  /** The intended time of the latest sample; `performance.now()` milliseconds. */
   latestAt: number;
 }
 
-/** A sender thread and what it runs. */
-interface Lane {
-  thread: Thread<ToSender, FromSender>;
-  running: Set<Running>;
-  heardAt: number;
+interface Stage {
+  window: SampleWindow;
+  /** When it was begun; `performance.now()` milliseconds. */
+  since: number;
 }
 
-/** A thread takes this many samples a second before another one is started. */
-const comfortableLoad = 300;
-const heapMegabytes = 256;
-const watchEvery = 1_000;
-const longestSilence = 5_000;
+/** So many stages may still get samples that were under way when they ended. */
+const openStages = 4;
 
 /**
  * Runs probes in worker threads, so that a busy main thread does not delay what is sent. Times of samples are on the
@@ -76,19 +68,22 @@ const longestSilence = 5_000;
  */
 export class ProbeRunner {
   readonly #options: Required<ProbeRunnerOptions>;
-  readonly #lanes: Lane[] = [];
+  readonly #lanes: Lanes;
   readonly #running = new Map<string, Running>();
   readonly #bySession = new Map<number, Running>();
   readonly #clockDifference = performance.now() - monotonicMilliseconds();
-  readonly #watchdog: NodeJS.Timeout;
   #evaluation: Evaluation | undefined;
   #lastSession = 0;
-  #watchedAt = performance.now();
 
   constructor(options: ProbeRunnerOptions) {
     this.#options = { workers: 2, evaluationLimit: 1_000, ...options };
-    this.#watchdog = setInterval(() => this.#watch(), watchEvery);
-    this.#watchdog.unref();
+    this.#lanes = new Lanes({
+      workerUrl: this.#options.workerUrl,
+      policy: this.#options.policy,
+      most: this.#options.workers,
+      onMessage: (lane, message) => this.#receive(lane, message),
+      onLost: (sessions, reason) => this.#lost(sessions, reason),
+    });
   }
 
   /**
@@ -99,22 +94,16 @@ export class ProbeRunner {
   start({ id, probe: entry, namespace }: ProbeStart, onSample?: (sample: Sample) => void): void {
     if (this.#running.has(id)) throw new Error(`probe '${id}' is already running`);
     const { probe, spec } = probeOf(entry);
-    const load = 1_000 / probe.interval(spec);
     this.#lastSession += 1;
     const running: Running = {
       settings: { session: this.#lastSession, entry, namespace },
-      lane: this.#laneFor(load),
-      load,
       onSample,
-      window: new SampleWindow(),
-      previous: undefined,
-      since: performance.now(),
+      stages: [newStage()],
       latestAt: Number.NEGATIVE_INFINITY,
     };
     this.#running.set(id, running);
     this.#bySession.set(running.settings.session, running);
-    running.lane.running.add(running);
-    running.lane.thread.post({ type: 'start', ...running.settings });
+    this.#lanes.start(running.settings, 1_000 / probe.interval(spec));
   }
 
   /** Stops a probe and forgets its windows; without effect when it is not running. */
@@ -123,10 +112,13 @@ export class ProbeRunner {
     if (running === undefined) return;
     this.#running.delete(id);
     this.#bySession.delete(running.settings.session);
-    running.lane.running.delete(running);
-    running.lane.thread.post({ type: 'stop', session: running.settings.session });
+    this.#lanes.stop(running.settings.session);
     const { that } = (running.settings.entry as { expect?: { that?: string } }).expect ?? {};
     if (that !== undefined) this.#evaluation?.forgive(that);
+    if (this.#running.size === 0) {
+      void this.#evaluation?.close();
+      this.#evaluation = undefined;
+    }
   }
 
   /** Whether a probe of this id is running. */
@@ -140,7 +132,7 @@ export class ProbeRunner {
    * @throws Error when no probe of this id is running
    */
   window(id: string): SampleWindow {
-    return this.#get(id).window;
+    return this.#get(id).stages[0].window;
   }
 
   /**
@@ -151,10 +143,9 @@ export class ProbeRunner {
    */
   reset(id: string): SampleWindow {
     const running = this.#get(id);
-    running.previous = running.window;
-    running.window = new SampleWindow();
-    running.since = performance.now();
-    return running.previous;
+    const [ended] = running.stages;
+    running.stages = [newStage(), ...running.stages.slice(0, openStages - 1)];
+    return ended.window;
   }
 
   /**
@@ -163,16 +154,15 @@ export class ProbeRunner {
    * @throws Error when no probe of this id is running
    */
   settled(id: string): boolean {
-    const { previous, latestAt, since } = this.#get(id);
-    return previous === undefined || latestAt >= since;
+    const { stages, latestAt } = this.#get(id);
+    return stages.length === 1 || latestAt >= stages[0].since;
   }
 
   /** Stops everything and ends the threads. */
   async close(): Promise<void> {
-    clearInterval(this.#watchdog);
     this.#running.clear();
     this.#bySession.clear();
-    await Promise.all([this.#evaluation?.close(), ...this.#lanes.map(({ thread }) => thread.close())]);
+    await Promise.all([this.#evaluation?.close(), this.#lanes.close()]);
   }
 
   #get(id: string): Running {
@@ -181,37 +171,7 @@ export class ProbeRunner {
     return running;
   }
 
-  /** The least busy thread, or a new one while the others have enough to do. */
-  #laneFor(load: number): Lane {
-    const [least] = [...this.#lanes].sort((a, b) => loadOf(a) - loadOf(b));
-    const roomForMore = this.#lanes.length < this.#options.workers;
-    if (least === undefined || (roomForMore && loadOf(least) > 0 && loadOf(least) + load > comfortableLoad)) {
-      return this.#newLane();
-    }
-    return least;
-  }
-
-  #newLane(): Lane {
-    const { workerUrl, policy } = this.#options;
-    const running = new Set<Running>();
-    const thread: Lane['thread'] = new Thread({
-      url: workerUrl,
-      settings: { role: 'sender', policy },
-      heapMegabytes,
-      onMessage: (message) => this.#receive(lane, message),
-      onReady: () => {
-        lane.heardAt = performance.now();
-        for (const { settings } of running) thread.post({ type: 'start', ...settings });
-      },
-      onLost: (reason) => this.#lost(lane, reason),
-    });
-    const lane: Lane = { thread, running, heardAt: performance.now() };
-    this.#lanes.push(lane);
-    return lane;
-  }
-
-  #receive(lane: Lane, message: Exclude<FromSender, { type: 'ready' }>): void {
-    lane.heardAt = performance.now();
+  #receive(lane: Lane, message: SenderMessage): void {
     if (message.type === 'question') {
       void this.#answer(lane, message.call, message.question);
       return;
@@ -224,8 +184,8 @@ export class ProbeRunner {
 
   #record(running: Running, sample: Sample): void {
     running.latestAt = Math.max(running.latestAt, sample.at);
-    const window = sample.at < running.since ? (running.previous ?? running.window) : running.window;
-    window.add(sample);
+    const stage = running.stages.find(({ since }) => sample.at >= since) ?? running.stages.at(-1);
+    stage?.window.add(sample);
     running.onSample?.(sample);
   }
 
@@ -262,24 +222,15 @@ export class ProbeRunner {
     return this.#evaluation.evaluate(expression, answer);
   }
 
-  #lost({ running }: Lane, reason: string): void {
+  #lost(sessions: readonly number[], reason: string): void {
     const detail = `the probe thread was lost and is started again: ${reason}`;
-    for (const each of running) this.#record(each, { at: performance.now(), ok: false, own: true, detail });
-  }
-
-  /** Ends threads that say nothing for long. After a stop of our own, what they said meanwhile is still to be heard. */
-  #watch(): void {
-    const now = performance.now();
-    const ownStop = now - this.#watchedAt > 2 * watchEvery;
-    this.#watchedAt = now;
-    for (const lane of this.#lanes) {
-      if (ownStop) lane.heardAt = now;
-      const silent = lane.thread.ready && now - lane.heardAt > longestSilence;
-      if (silent) lane.thread.abandon('it did not answer');
+    for (const session of sessions) {
+      const running = this.#bySession.get(session);
+      if (running !== undefined) this.#record(running, { at: performance.now(), ok: false, own: true, detail });
     }
   }
 }
 
-function loadOf({ running }: Lane): number {
-  return [...running].reduce((sum, { load }) => sum + load, 0);
+function newStage(): Stage {
+  return { window: new SampleWindow(), since: performance.now() };
 }

@@ -6,6 +6,7 @@ import { probeOf } from './index.js';
 import type { Sampler, Services } from './probe.js';
 import type { Answers, FromSender, Question, SessionSettings, ToSender } from './protocol.js';
 import { Session } from './session.js';
+import { StallClock } from './stall-clock.js';
 
 /** How often samples are handed over: at 1000 samples a second, one message for 50. */
 const handOverEvery = 50;
@@ -23,9 +24,11 @@ export class Sender {
   readonly #send: (message: FromSender) => void;
   readonly #sessions = new Map<number, Session>();
   readonly #calls = new Map<number, Call>();
+  readonly #stalls = new StallClock(monotonicMilliseconds);
   #batch: { session: number; sample: Sample }[] = [];
   #handedOverAt = 0;
-  #lastCall = 0;
+  // A new thread starts where no older one can have been, so that an answer to a lost thread is no answer to this one.
+  #lastCall = Math.floor(monotonicMilliseconds() * 1_000);
 
   constructor(policy: AddressPolicy, send: (message: FromSender) => void) {
     this.#policy = policy;
@@ -57,6 +60,7 @@ export class Sender {
     const running = new Session({
       ...this.#plan(settings),
       now: monotonicMilliseconds,
+      stalled: () => this.#stalls.total(),
       emit: (sample) => this.#batch.push({ session, sample }),
     });
     this.#sessions.set(session, running);

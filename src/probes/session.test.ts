@@ -7,11 +7,12 @@ import { monotonicMilliseconds } from './clock.js';
 import { httpSampler } from './http-sampler.js';
 import type { Outcome, Sampler, Services } from './probe.js';
 import { Session } from './session.js';
+import { StallClock } from './stall-clock.js';
 
 /** Runs a session until it gave so many samples. */
 async function run(sampler: Sampler, interval: number, count: number, now = monotonicMilliseconds): Promise<Sample[]> {
   const samples: Sample[] = [];
-  const session = new Session({ sampler, interval, now, emit: (sample) => samples.push(sample) });
+  const session = new Session({ sampler, interval, now, stalled: () => 0, emit: (sample) => samples.push(sample) });
   await session.start();
   while (samples.length < count) await sleep(5);
   session.stop();
@@ -111,6 +112,29 @@ describe('a session', () => {
     expect(first).toMatchObject({ ok: false, own: true, detail: 'the API server does not answer' });
   });
 
+  test.each([
+    ['a latency', { ok: true, latencyMilliseconds: 200 }, 30, true],
+    ['a latency', { ok: true, latencyMilliseconds: 200 }, 15, false],
+    ['a latency', { ok: true, latencyMilliseconds: 12 }, 11, true],
+    ['a timeout', { ok: false, latencyMilliseconds: 1_000, detail: 'no answer within 1s' }, 150, true],
+    ['a refusal', { ok: false, detail: 'connection refused' }, 150, false],
+  ])('does not take %s for theirs when our thread stood still: %j with %d ms', async (_, outcome, stall, own) => {
+    let stalled = 0;
+    const sampler: Sampler = {
+      async sample() {
+        stalled += stall;
+        return outcome;
+      },
+    };
+    const samples: Sample[] = [];
+    const emit = (sample: Sample) => samples.push(sample);
+    const session = new Session({ sampler, interval: 1_000, now: monotonicMilliseconds, stalled: () => stalled, emit });
+    await session.start();
+    while (samples.length === 0) await sleep(1);
+    session.stop();
+    expect(samples[0]?.own ?? false).toBe(own);
+  });
+
   test('starts to count when the sampler is prepared, and gives nothing after it was stopped', async () => {
     const started = monotonicMilliseconds();
     const samples: Sample[] = [];
@@ -118,6 +142,7 @@ describe('a session', () => {
       sampler: { prepare: () => sleep(50), sample: () => sleep(20, good) },
       interval: 5,
       now: monotonicMilliseconds,
+      stalled: () => 0,
       emit: (sample) => samples.push(sample),
     });
     await session.start();
@@ -128,4 +153,18 @@ describe('a session', () => {
     await sleep(60);
     expect(samples.length).toBe(count);
   });
+});
+
+test('the stall clock counts how long the thread stood still, up to the moment it is asked', async () => {
+  const clock = new StallClock(monotonicMilliseconds);
+  await sleep(30);
+  const before = clock.total();
+  const busyFrom = monotonicMilliseconds();
+  while (monotonicMilliseconds() - busyFrom < 100);
+  const during = clock.total();
+  await sleep(30);
+  const after = clock.total();
+  clock.stop();
+  expect(during - before).toBeGreaterThan(80);
+  expect(after).toBeGreaterThanOrEqual(during);
 });

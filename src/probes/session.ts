@@ -3,6 +3,8 @@ import type { Outcome, Sampler } from './probe.js';
 
 /** A sample that is sent later than this is our error, in milliseconds. */
 export const latest = 10;
+/** A latency of which we may have caused more than this share, and more than `latest`, is not a measurement. */
+const tolerableShare = 0.1;
 /** After a longer stop (the process was suspended) the missed samples are not counted one by one. */
 const mostMissed = 1_000;
 
@@ -13,6 +15,8 @@ export interface SessionOptions {
   interval: number;
   /** Milliseconds on the clock of the samples. */
   now(): number;
+  /** Milliseconds that this thread has stood still so far. */
+  stalled(): number;
   /** Takes the samples, in the order of their intended send times. */
   emit(sample: Sample): void;
 }
@@ -77,8 +81,9 @@ export class Session {
       this.#settle(slot, { ok: false, own: true, detail: `not sent, because it was ${Math.round(late)}ms late` });
       return;
     }
+    const stalledBefore = this.#options.stalled();
     this.#options.sampler.sample(at).then(
-      (outcome) => this.#settle(slot, outcome),
+      (outcome) => this.#settle(slot, withoutOurShare(outcome, this.#options.stalled() - stalledBefore)),
       (error: Error) => this.#settle(slot, { ok: false, own: true, detail: error.message }),
     );
   }
@@ -91,4 +96,12 @@ export class Session {
       if (!this.#stopped) this.#options.emit(sample);
     }
   }
+}
+
+/** The outcome, unless too much of its latency may be that our thread stood still, and did not read the answer. */
+function withoutOurShare(outcome: Outcome, stalled: number): Outcome {
+  const { latencyMilliseconds } = outcome;
+  if (latencyMilliseconds === undefined || stalled <= Math.max(latest, latencyMilliseconds * tolerableShare))
+    return outcome;
+  return { ok: false, own: true, detail: `not measured, because this thread stood still for ${Math.round(stalled)}ms` };
 }
