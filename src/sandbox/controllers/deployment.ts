@@ -1,4 +1,4 @@
-import { cloneJson, equalJson } from '../json.js';
+import { cloneJson } from '../json.js';
 import type { Json, KubeObject } from '../store/types.js';
 import { type ControllerContext, controllerKey, orphanKey } from './context.js';
 import { type Controller, ownKey } from './controller.js';
@@ -6,7 +6,7 @@ import { deploymentStatus } from './deployment-status.js';
 import type { EventRecorder } from './events.js';
 import { controllerOf, controllerReference, isTerminating, scaledValue, splitKey } from './objects.js';
 import { matchesSelector } from './selectors.js';
-import { templateHash } from './template-hash.js';
+import { sameTemplate, templateHash } from './template-hash.js';
 
 const revisionAnnotation = 'deployment.kubernetes.io/revision';
 const hashLabel = 'pod-template-hash';
@@ -40,7 +40,7 @@ export function deploymentController(context: ControllerContext): Controller {
     adoptReplicaSets(context, deployment);
     const owned = [...context.replicaSetsByController.get(deployment.metadata.uid).values()];
     const wanted = withoutHash(deployment.spec.template);
-    const current = owned.find((replicaSet) => equalJson(withoutHash(replicaSet.spec.template), wanted));
+    const current = owned.find((replicaSet) => sameTemplate(withoutHash(replicaSet.spec.template), wanted));
     return { deployment, current, old: owned.filter((replicaSet) => replicaSet !== current) };
   }
 
@@ -141,7 +141,9 @@ export function deploymentController(context: ControllerContext): Controller {
         template,
       },
     });
-    reportScaling(recorder, deployment, created, 0, replicas);
+    if (replicas > 0) {
+      reportScaling(recorder, deployment, created, 0, replicas);
+    }
     return created;
   }
 

@@ -4,6 +4,11 @@ import type { Json } from '../store/types.js';
 
 const alphabet = 'bcdfghjklmnpqrstvwxz2456789';
 
+/** Whether two pod templates ask for the same; kubectl's rollback writes a null `creationTimestamp` that means nothing. */
+export function sameTemplate(left: Json, right: Json): boolean {
+  return canonical(left) === canonical(right);
+}
+
 /** A short name for a pod template, the same for equal templates, in the alphabet that Kubernetes uses for such names. */
 export function templateHash(template: Json): string {
   const digest = createHash('sha256').update(canonical(template)).digest();
@@ -18,6 +23,6 @@ function canonical(value: Json): string {
     return JSON.stringify(value) ?? 'null';
   }
   const members = Object.keys(value).sort();
-  const kept = members.filter((key) => value[key] !== undefined);
+  const kept = members.filter((key) => value[key] !== undefined && value[key] !== null);
   return `{${kept.map((key) => `${JSON.stringify(key)}:${canonical(value[key])}`).join(',')}}`;
 }

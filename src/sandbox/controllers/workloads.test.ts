@@ -80,7 +80,13 @@ describe('a Deployment', () => {
     cluster.store.subscribe('pods', () => {
       const pods = cluster.podsOf('web').filter((pod) => pod.metadata.deletionTimestamp === undefined);
       fewest = Math.min(fewest, pods.filter(isPodReady).length);
-      most = Math.max(most, pods.length);
+    });
+    cluster.store.subscribe('replicasets.apps', () => {
+      const sets = cluster.store.list('replicasets.apps');
+      most = Math.max(
+        most,
+        sets.reduce((sum, set) => sum + set.spec.replicas, 0),
+      );
     });
     cluster.store.update('deployments.apps', 'default', 'web', (draft) => {
       draft.spec.template.spec.containers[0].env = [{ name: 'VERSION', value: '2' }];
@@ -109,6 +115,34 @@ describe('a Deployment', () => {
     await until(() => deployment('web').availableReplicas === 2 && deployment('web').observedGeneration === 2);
     await until(() => cluster.podsOf('web').every((pod) => !before.includes(pod.metadata.uid)));
     expect(most).toBe(2);
+  });
+
+  test('goes back to the ReplicaSet it had when its template goes back', async () => {
+    cluster.createDeployment('web', 1, sleeper);
+    await until(() => deployment('web').availableReplicas === 1);
+    const setTemplate = (generation: number, change: (template: Json) => void) => {
+      cluster.store.update('deployments.apps', 'default', 'web', (draft) => change(draft.spec.template));
+      return until(() => {
+        const { observedGeneration, updatedReplicas, replicas } = deployment('web');
+        return observedGeneration === generation && updatedReplicas === 1 && replicas === 1;
+      });
+    };
+    await setTemplate(2, (template) => {
+      template.spec.containers[0].env = [{ name: 'VERSION', value: '2' }];
+    });
+    await setTemplate(3, (template) => {
+      template.spec.containers[0].env = undefined;
+      template.metadata.creationTimestamp = null;
+    });
+    const sets = cluster.store.list('replicasets.apps');
+    const revisions = sets.map(({ spec, metadata }) => [
+      spec.replicas,
+      metadata.annotations!['deployment.kubernetes.io/revision'],
+    ]);
+    expect(revisions).toEqual([
+      [1, '3'],
+      [0, '2'],
+    ]);
   });
 
   test('scaled down gives up the pods that are not ready first', async () => {
