@@ -20,9 +20,9 @@ export function factsOf(step: Step): StepFacts {
 
 /** Puts together all that a decision about a run may look at. */
 export function gatherRun(context: Context, run: ExperimentRun): RunObserved {
-  const { caches, targets, prober, namespace } = context;
+  const { caches, targets, prober } = context;
   const { template } = run.spec;
-  const isProtected = protectedNamespaces(context, namespace).has(run.metadata.namespace ?? '');
+  const isProtected = isProtectedNamespace(context, run.metadata.namespace ?? '');
   return {
     run,
     facts: Object.fromEntries(template.method.map((step) => [step.name, factsOf(step)])),
@@ -34,16 +34,18 @@ export function gatherRun(context: Context, run: ExperimentRun): RunObserved {
   };
 }
 
-function halts({ caches }: Context): string[] {
+/** The policies that halt everything now, in words. */
+export function halts({ caches }: Context): string[] {
   return caches.policies
     .list()
     .flatMap(({ metadata, spec }) => (spec.halt ? [`policy ${metadata.name}: ${spec.halt.reason}`] : []))
     .sort();
 }
 
-function protectedNamespaces({ caches }: Context, own: string): Set<string> {
-  const named = caches.policies.list().flatMap(({ spec }) => spec.protectedNamespaces ?? []);
-  return new Set(['kube-system', own, ...named]);
+/** Whether no fault may reach a namespace: kube-system, Squall's own, or one that a policy names. */
+export function isProtectedNamespace({ caches, namespace: own }: Context, namespace: string): boolean {
+  if (namespace === 'kube-system' || namespace === own) return true;
+  return caches.policies.list().some(({ spec }) => spec.protectedNamespaces?.includes(namespace));
 }
 
 function marked(

@@ -1,3 +1,4 @@
+import type { ExperimentRun } from '../api/experiment-run.js';
 import type { Injection, Target } from '../api/injection.js';
 import {
   decideInjection,
@@ -6,13 +7,16 @@ import {
   type Outcome,
   type TargetPod,
 } from '../domain/injection.js';
+import { isStopping } from '../domain/run.js';
 import { faultOf } from '../faults/index.js';
 import { ApiError } from '../kubernetes/errors.js';
 import { pods, splitKey } from '../kubernetes/resource.js';
 import type { Context } from './context.js';
 import { difference } from './difference.js';
+import { halts, isProtectedNamespace } from './gather.js';
 import { inParallel } from './parallel.js';
 import { perform } from './perform.js';
+import { type KnownPod, projectPod } from './projections.js';
 import { injections } from './resources.js';
 import { deleteInjection, setInjectionState } from './run-actions.js';
 import { podReference } from './run-reconciler.js';
@@ -70,26 +74,46 @@ export class InjectionReconciler {
   }
 
   async #gather(injection: Injection, { outcomes, certain }: Memory): Promise<InjectionObserved> {
-    const { caches, targets } = this.context;
     const { fault } = faultOf(injection.spec);
-    const { run } = injection.spec;
-    const cached = caches.runs.get(run.namespace, run.name);
-    const runIsLive = cached?.uid === run.uid && !cached.finished && !cached.run.status?.finishTime;
-    const known = runIsLive ? targets.podsOfStep(run.uid, injection.spec.step) : await this.#read(injection);
-    return { injection, fault: fault.name, oneShot: fault.oneShot, runIsLive, pods: known, outcomes, certain };
+    const run = this.#liveRun(injection);
+    // Nobody watches the targets of a run that is over, and after an attempt without an answer a watch may lag behind it.
+    const watched = run && certain ? this.context.targets.podsOfStep(run.metadata.uid, injection.spec.step) : undefined;
+    const known = run && certain ? watched : await this.#read(injection);
+    return {
+      injection,
+      fault: fault.name,
+      oneShot: fault.oneShot,
+      runIsLive: run !== undefined,
+      stopping: !run || isStopping(run, halts(this.context)),
+      pods: known && this.#marked(injection, known),
+      outcomes,
+      undone: new Map(),
+      certain,
+    };
   }
 
-  /** Nobody watches the targets of a run that is over; those in question are read one by one. */
-  async #read(injection: Injection): Promise<ReadonlyMap<string, TargetPod>> {
-    const open = (injection.status?.targets ?? []).filter(({ state }) => state === 'Applying' || state === 'Confirmed');
-    const wanted = injection.spec.targets.filter(({ uid }) => open.some((each) => each.uid === uid));
-    const found = new Map<string, TargetPod>();
-    await inParallel(TARGETS_AT_ONCE, wanted, async ({ namespace, name, uid }) => {
+  #liveRun({ spec }: Injection): ExperimentRun | undefined {
+    const cached = this.context.caches.runs.get(spec.run.namespace, spec.run.name);
+    if (cached?.uid !== spec.run.uid || cached.finished || cached.run.status?.finishTime) return undefined;
+    return cached.run;
+  }
+
+  #marked({ spec }: Injection, known: ReadonlyMap<string, KnownPod>): ReadonlyMap<string, TargetPod> {
+    if (!isProtectedNamespace(this.context, spec.run.namespace)) return known;
+    return new Map([...known].map(([uid, pod]) => [uid, { ...pod, protected: true }]));
+  }
+
+  /** Reads the targets that are not settled, one by one. */
+  async #read({ spec, status }: Injection): Promise<ReadonlyMap<string, KnownPod>> {
+    const states = new Map(status?.targets?.map(({ uid, state }) => [uid, state]));
+    const isOpen = ({ uid }: Target) => [undefined, 'Applying', 'Confirmed'].includes(states.get(uid));
+    const found = new Map<string, KnownPod>();
+    await inParallel(TARGETS_AT_ONCE, spec.targets.filter(isOpen), async ({ namespace, name, uid }) => {
       const pod = await this.context.client.get(pods, namespace, name).catch((error: unknown) => {
         if (error instanceof ApiError && error.isNotFound) return undefined;
         throw error;
       });
-      if (pod?.metadata.uid === uid) found.set(uid, { terminating: pod.metadata.deletionTimestamp !== undefined });
+      if (pod?.metadata.uid === uid) found.set(uid, projectPod(pod));
     });
     return found;
   }

@@ -1,0 +1,77 @@
+import { hostname, networkInterfaces } from 'node:os';
+import { DEFAULT_NAMESPACE } from '../api/labels.js';
+import { Client } from '../kubernetes/client.js';
+import { type ClusterConfig, loadCluster } from '../kubernetes/kubeconfig.js';
+import { createTransport } from '../kubernetes/transport.js';
+import type { AddressPolicy } from '../probes/address-policy.js';
+import { userAgent } from './version.js';
+
+/** The options that say which cluster and namespace; they mean what kubectl means by them. */
+export interface ClusterOptions {
+  kubeconfig?: string;
+  context?: string;
+  namespace?: string;
+  /** Squall's own namespace. */
+  systemNamespace?: string;
+}
+
+/** A cluster to talk to. */
+export interface Connection {
+  client: Client;
+  cluster: ClusterConfig;
+  /** The namespace that was asked for, or that of the context. */
+  namespace: string;
+  /** Squall's own namespace. */
+  systemNamespace: string;
+  close(): void;
+}
+
+/**
+ * Connects as kubectl would.
+ *
+ * @throws ClusterConfigError when there is no usable kubeconfig
+ */
+export async function connect(options: ClusterOptions, role: string): Promise<Connection> {
+  return connectTo(await loadCluster(options), options, role);
+}
+
+/** Connects to a cluster that is known. */
+export function connectTo(cluster: ClusterConfig, options: ClusterOptions, role: string): Connection {
+  const transport = createTransport(cluster, { userAgent: userAgent(role), qps: 200, burst: 400 });
+  return {
+    client: new Client(transport),
+    cluster,
+    namespace: options.namespace ?? cluster.namespace,
+    systemNamespace: options.systemNamespace ?? DEFAULT_NAMESPACE,
+    close: () => transport.close(),
+  };
+}
+
+/** Where a controller of this process must not let probes go: the API server, and itself. */
+export function addressPolicy({ server }: ClusterConfig): AddressPolicy {
+  const url = new URL(server);
+  const port = url.port || (url.protocol === 'http:' ? '80' : '443');
+  const isLocal = /^(127\.|localhost$|\[::1\]$)/.test(url.hostname);
+  const inCluster = process.env.KUBERNETES_SERVICE_HOST;
+  const own = Object.values(networkInterfaces())
+    .flatMap((addresses) => addresses ?? [])
+    .filter(({ internal }) => !internal)
+    .map(({ address }) => address);
+  return {
+    // The pods of an embedded cluster live on the loopback.
+    blockLoopback: !isLocal,
+    blocked: [
+      `${url.hostname}:${port}`,
+      'kubernetes.default.svc',
+      'kubernetes.default',
+      'kubernetes.default.svc.cluster.local',
+      ...(inCluster ? [inCluster] : []),
+      ...own,
+    ],
+  };
+}
+
+/** An identity for leader election: people recognize the host, and no two processes share one. */
+export function newIdentity(): string {
+  return `${hostname()}_${process.pid}_${Math.random().toString(36).slice(2, 8)}`;
+}

@@ -1,0 +1,50 @@
+import type { Controller } from '../controller/controller.js';
+import { clusterAt } from '../kubernetes/kubeconfig.js';
+import { type Cluster, startCluster } from '../sandbox/cluster.js';
+import { type Connection, connectTo } from './connect.js';
+import { installCrds } from './install-crds.js';
+import { createLog, ensureNamespace, startController } from './start-controller.js';
+
+/** An embedded cluster with Squall's kinds, and with a controller when that was asked for. */
+export interface LocalCluster {
+  cluster: Cluster;
+  connection: Connection;
+  controller: Controller | undefined;
+  /** Ends everything; also while it is still starting. Resolves when no process and no port is left. */
+  stop(): Promise<void>;
+}
+
+/** Starts an embedded cluster on the loopback. */
+export async function startLocalCluster(options: {
+  nodes: number;
+  port?: number;
+  controller: boolean;
+  signal?: AbortSignal;
+  namespace?: string;
+  systemNamespace?: string;
+}): Promise<LocalCluster> {
+  const cluster = await startCluster({
+    nodes: options.nodes,
+    ...(options.port !== undefined && { port: options.port }),
+  });
+  const connection = connectTo(clusterAt(cluster.url), options, 'local');
+  const local: LocalCluster = {
+    cluster,
+    connection,
+    controller: undefined,
+    async stop() {
+      await local.controller?.stop();
+      connection.close();
+      await cluster.stop();
+    },
+  };
+  try {
+    await installCrds(connection.client);
+    await ensureNamespace(connection);
+    if (options.controller) local.controller = startController(connection, { log: createLog('silent') });
+    return local;
+  } catch (error) {
+    await local.stop();
+    throw error;
+  }
+}

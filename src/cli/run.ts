@@ -1,0 +1,138 @@
+import { stringify } from 'yaml';
+import type { ExperimentRun } from '../api/experiment-run.js';
+import type { Verdict } from '../api/reasons.js';
+import { experimentRuns } from '../controller/resources.js';
+import { ApiError } from '../kubernetes/errors.js';
+import { type Awaited, abortRun, awaitRun } from './await-run.js';
+import { type ClusterOptions, type Connection, connect } from './connect.js';
+import { awaitController } from './controller-watch.js';
+import { ControllerMissingError, exitCodes, type Io, UsageError } from './io.js';
+import { writeJunit } from './junit.js';
+import { createProgress } from './progress.js';
+import { reportTable } from './report.js';
+import { type PlannedRun, runsFromCluster, runsFromFiles, splitArguments } from './runs.js';
+
+/** The options of `squall run`. */
+export interface RunOptions extends ClusterOptions {
+  output?: 'json' | 'yaml';
+  junit?: string;
+  selector?: string;
+  allNamespaces?: boolean;
+  seed?: number;
+  sandbox?: boolean;
+  with?: string[];
+  nodes?: number;
+}
+
+/** From the gravest: the exit code of several runs is that of the worst. */
+const severity: readonly number[] = [
+  exitCodes.Error,
+  exitCodes.Failed,
+  exitCodes.Aborted,
+  exitCodes.Inconclusive,
+  exitCodes.Passed,
+];
+
+/** The exit code of a run that was watched to an end. */
+export function exitCodeOf({ run, end }: Awaited): number {
+  if (end !== 'finished') return exitCodes.Aborted;
+  return exitCodes[run.status?.verdict ?? 'Error'];
+}
+
+/** The worst of several exit codes. */
+export function worst(codes: readonly number[]): number {
+  return severity.find((code) => codes.includes(code)) ?? exitCodes.Passed;
+}
+
+/**
+ * `squall run FILE…|NAME…`: runs experiments one after another and waits for each.
+ *
+ * @returns the exit code: that of the worst run
+ * @throws UsageError, ControllerMissingError
+ */
+export async function runCommand(given: readonly string[], options: RunOptions, io: Io): Promise<number> {
+  const { paths, names } = await splitArguments(given);
+  checkArguments(given, names, options);
+  const source = { ...options, arguments: given, namespace: options.namespace };
+  // Files are checked before anything is started or touched.
+  const fromFiles = paths.length > 0 ? await runsFromFiles(paths, source, options.namespace ?? '') : [];
+  if (options.sandbox) {
+    const { runInSandbox } = await import('./run-sandbox.js');
+    return runInSandbox(fromFiles, options, io);
+  }
+  const connection = await connect(options, 'run');
+  try {
+    for (const { object } of fromFiles) object.metadata.namespace ||= connection.namespace;
+    const fromCluster = await runsFromCluster(connection.client, names, source, connection.namespace);
+    await awaitController(connection);
+    return await runAll(connection, [...fromFiles, ...fromCluster], options, io);
+  } finally {
+    connection.close();
+  }
+}
+
+function checkArguments(given: readonly string[], names: readonly string[], options: RunOptions): void {
+  const selects = options.selector !== undefined || options.allNamespaces;
+  if (given.length === 0 && !selects)
+    throw new UsageError('nothing to run: name files, folders, or Experiments in the cluster (or -l, -A)');
+  if (options.sandbox && (names.length > 0 || selects)) {
+    throw new UsageError('--sandbox starts an empty cluster, so it can only run files: name their paths');
+  }
+  if (options.with && !options.sandbox) throw new UsageError('--with can only be used with --sandbox');
+}
+
+/** Runs one after another and reports at the end. Stops early when one was interrupted. */
+export async function runAll(
+  connection: Connection,
+  planned: readonly PlannedRun[],
+  options: RunOptions,
+  io: Io,
+): Promise<number> {
+  const done: Awaited[] = [];
+  for (const each of planned) {
+    const awaited = await runOne(connection, each, io);
+    done.push(awaited);
+    if (awaited.end === 'detached' || awaited.run.spec.abort) break;
+  }
+  const runs = done.map(({ run }) => run);
+  report(runs, options, io);
+  if (options.junit) await writeJunit(options.junit, runs);
+  return worst(done.map(exitCodeOf));
+}
+
+/** Creates one run and watches it to its end. */
+export async function runOne(connection: Connection, { title, object }: PlannedRun, io: Io): Promise<Awaited> {
+  const run = await create(connection, object);
+  const progress = createProgress(title, io);
+  try {
+    return await awaitRun(connection, run, progress);
+  } catch (error) {
+    if (error instanceof ControllerMissingError)
+      await abortRun(connection, run.metadata.namespace ?? '', run.metadata.name, 'no controller').catch(() => {});
+    throw error;
+  } finally {
+    progress.end();
+  }
+}
+
+async function create({ client }: Connection, object: PlannedRun['object']): Promise<ExperimentRun> {
+  try {
+    return (await client.create(experimentRuns, object)) as unknown as ExperimentRun;
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    if (error.isAlreadyExists) throw new UsageError(`${error.message}: delete it, or give the run another name`);
+    if (error.isInvalid || error.isForbidden || error.isNotFound) throw new UsageError(error.message);
+    throw error;
+  }
+}
+
+function report(runs: readonly ExperimentRun[], { output }: RunOptions, io: Io): void {
+  if (output === 'json') io.stdout.write(`${JSON.stringify(runs, null, 2)}\n`);
+  else if (output === 'yaml') io.stdout.write(runs.map((run) => `---\n${stringify(run)}`).join(''));
+  else io.stdout.write(`${reportTable(runs, io.color)}\n`);
+}
+
+/** The verdict a run ended with, when it ended. */
+export function verdictOf(run: ExperimentRun): Verdict | undefined {
+  return run.status?.verdict;
+}

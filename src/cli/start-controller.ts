@@ -1,0 +1,36 @@
+import pino, { type Logger } from 'pino';
+import { Controller } from '../controller/controller.js';
+import { ApiError } from '../kubernetes/errors.js';
+import { namespaces } from '../kubernetes/resource.js';
+import { addressPolicy, type Connection, newIdentity } from './connect.js';
+
+/** The bundle of the probe worker lies beside this one. */
+export const probeWorker = new URL('./probe-worker.js', import.meta.url);
+
+/** Starts a controller in this process. It stands by at once, and acts when it leads. */
+export function startController(connection: Connection, options: { log: Logger; workerUrl?: URL }): Controller {
+  const controller = new Controller({
+    client: connection.client,
+    namespace: connection.systemNamespace,
+    identity: newIdentity(),
+    workerUrl: options.workerUrl ?? probeWorker,
+    policy: addressPolicy(connection.cluster),
+    log: options.log,
+  });
+  controller.start();
+  return controller;
+}
+
+/** JSON lines on stderr; `silent` for a controller that lives inside another command. */
+export function createLog(level: 'debug' | 'info' | 'silent'): Logger {
+  return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination({ fd: 2, sync: true }));
+}
+
+/** Makes sure that Squall's own namespace is there; without the right to, it is taken to be. */
+export async function ensureNamespace({ client, systemNamespace }: Connection): Promise<void> {
+  try {
+    await client.create(namespaces, { metadata: { name: systemNamespace } });
+  } catch (error) {
+    if (!(error instanceof ApiError && (error.isAlreadyExists || error.isForbidden))) throw error;
+  }
+}
