@@ -108,9 +108,8 @@ function readBody(response: IncomingMessage, keep: boolean): Promise<string> {
       received += chunk.length;
       if (received >= bodyLimit) finish();
     });
-    response.once('end', () =>
-      response.complete ? finish() : reject(new CutOffError('the connection was closed in the middle of the body')),
-    );
+    response.once('end', finish);
+    // Node ends a body that is not complete with this error, never with `end`.
     response.once('error', (error: NodeJS.ErrnoException) =>
       reject(
         error.code === 'ECONNRESET' ? new CutOffError('the connection was closed in the middle of the body') : error,

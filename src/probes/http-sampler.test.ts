@@ -10,7 +10,7 @@ import type { AddressPolicy } from './address-policy.js';
 import { monotonicMilliseconds } from './clock.js';
 import type { HttpSpec } from './http.js';
 import { httpSampler, statusMatcher } from './http-sampler.js';
-import type { Outcome, ServiceAddress, Services } from './probe.js';
+import type { Outcome, Sampler, ServiceAddress, Services } from './probe.js';
 
 const open: (() => void)[] = [];
 afterEach(() => {
@@ -37,14 +37,10 @@ const answerRaw = (onSocket: (socket: Socket) => void) => listen(createTcpServer
 
 interface Surroundings {
   policy?: AddressPolicy;
-  service?: ServiceAddress;
+  service?: ServiceAddress | Promise<ServiceAddress>;
 }
 
-/** Takes one sample, as if its time had come `late` milliseconds ago. */
-function sample(
-  changes: Partial<HttpSpec> & { url: string },
-  { policy, service }: Surroundings = {},
-): Promise<Outcome> {
+function samplerOf(changes: Partial<HttpSpec> & { url: string }, { policy, service }: Surroundings = {}): Sampler {
   const spec: HttpSpec = {
     method: 'GET',
     rate: '10/s',
@@ -54,14 +50,18 @@ function sample(
     ...changes,
   };
   const services = { resolveService: async () => service } as unknown as Services;
-  const sampler = httpSampler(spec, {
+  return httpSampler(spec, {
     namespace: 'shop',
     expect: {},
     services,
     policy: policy ?? { blockLoopback: false, blocked: [] },
     now: monotonicMilliseconds,
   });
-  return sampler.sample(monotonicMilliseconds());
+}
+
+/** Takes one sample. */
+function sample(changes: Partial<HttpSpec> & { url: string }, surroundings: Surroundings = {}): Promise<Outcome> {
+  return samplerOf(changes, surroundings).sample(monotonicMilliseconds());
 }
 
 describe('a request that is answered', () => {
@@ -187,6 +187,21 @@ describe('a request that is not answered', () => {
       detail: expect.stringContaining("host name 'nowhere.invalid' is not known"),
     });
   });
+});
+
+test('when 1000 requests wait for an answer, no more are sent, which is a failure of the target', async () => {
+  const sampler = samplerOf(
+    { url: 'http://checkout.shop.svc/', timeout: '300ms' },
+    { service: new Promise(() => undefined) },
+  );
+  const waiting = Array.from({ length: 1_000 }, () => sampler.sample(monotonicMilliseconds()));
+  expect(await sampler.sample(monotonicMilliseconds())).toEqual({
+    ok: false,
+    detail: '1000 requests are already waiting for an answer',
+  });
+  const [first] = await Promise.all(waiting);
+  expect(first).toMatchObject({ ok: false, detail: 'no answer within 300ms' });
+  expect(await sampler.sample(monotonicMilliseconds())).toMatchObject({ detail: 'no answer within 300ms' });
 });
 
 describe('a body without end', () => {

@@ -55,6 +55,6 @@ export class LatencyHistogram {
 
 /** The 1-based place of a quantile among `total` values in order, by the nearest-rank definition. */
 export function nearestRank(quantile: number, total: number): number {
-  // 0.95 × 20 is 19.000000000000004 in doubles at some totals: without the allowance the rank would be one too high.
+  // 0.55 × 100 is 55.00000000000001 in doubles: without the allowance the rank would be one too high.
   return Math.max(1, Math.ceil(quantile * total - 1e-9));
 }

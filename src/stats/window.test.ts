@@ -57,6 +57,7 @@ describe('the latency histogram', () => {
     expect(nearestRank(0.95, 20)).toBe(19);
     expect(nearestRank(0.99, 100)).toBe(99);
     expect(nearestRank(0.5, 1)).toBe(1);
+    expect(nearestRank(0.55, 100)).toBe(55);
   });
 });
 
