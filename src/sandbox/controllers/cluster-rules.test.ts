@@ -62,6 +62,42 @@ describe('the scheduler', () => {
     await until(() => cluster.store.get('nodes', undefined, 'n1')!.spec.taints === undefined);
   });
 
+  test('keeps pods apart, together, or evenly spread when they demand it', async () => {
+    const labelSelector = { matchLabels: { app: 'web' } };
+    const hostname = 'kubernetes.io/hostname';
+    const antiAffinity = { requiredDuringSchedulingIgnoredDuringExecution: [{ labelSelector, topologyKey: hostname }] };
+    const template = (spec: Json) => ({
+      template: { metadata: { labels: { app: 'web' } }, spec: { containers: [sleeper], ...spec } },
+    });
+    cluster.createDeployment('web', 4, sleeper, template({ affinity: { podAntiAffinity: antiAffinity } }));
+    await until(() => cluster.podsOf('web').filter(isPodReady).length === 3);
+    await until(() => {
+      const last = cluster.podsOf('web').find((pod) => !pod.spec.nodeName);
+      return last?.status.conditions?.[0]?.message?.endsWith("3 node(s) didn't match pod anti-affinity rules.");
+    });
+    const zone = 'topology.kubernetes.io/zone';
+    const podAffinity = { requiredDuringSchedulingIgnoredDuringExecution: [{ labelSelector, topologyKey: zone }] };
+    cluster.createPod('companion', sleeper, { affinity: { podAffinity } });
+    const lonely = {
+      ...podAffinity.requiredDuringSchedulingIgnoredDuringExecution[0],
+      labelSelector: { matchLabels: { a: 'b' } },
+    };
+    const affinity = { podAffinity: { requiredDuringSchedulingIgnoredDuringExecution: [lonely] } };
+    cluster.createPod('lonely', sleeper, { affinity });
+    await until(() => isPodReady(cluster.pod('companion')));
+    await until(() => condition('lonely', 'PodScheduled')?.status === 'False');
+    changeNode('n1', { unschedulable: true });
+    const constraint = { labelSelector: { matchLabels: { app: 'even' } }, topologyKey: hostname, maxSkew: 1 };
+    const even = template({ topologySpreadConstraints: [constraint] });
+    even.template.metadata.labels = { app: 'even' };
+    cluster.createDeployment('even', 4, sleeper, even);
+    // With one node closed its domain stays empty, so the two others take one pod each.
+    await until(() => cluster.podsOf('even').filter(isPodReady).length === 2);
+    await until(
+      () => cluster.podsOf('even').filter((pod) => pod.status.conditions?.[0]?.reason === 'Unschedulable').length === 2,
+    );
+  });
+
   test('counts what pods request', async () => {
     const greedy = { ...sleeper, resources: { requests: { cpu: '6000' } } };
     for (const name of ['a', 'b', 'c', 'd']) {

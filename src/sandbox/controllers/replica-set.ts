@@ -5,8 +5,8 @@ import { controllerOf, isActive, isTerminating, splitKey } from './objects.js';
 import { claimPods, compareForDeletion, countReady, createPod, deletePod } from './owned-pods.js';
 import { matchesSelector } from './selectors.js';
 
-/** As many pods as the real controller makes or deletes before it looks again (`BurstReplicas`). */
-const burst = 500;
+/** As many pods as are made or deleted in one turn, so that requests to the API server do not wait long meanwhile. */
+const burst = 250;
 
 /** Keeps as many pods as `spec.replicas` says, made from the template. */
 export function replicaSetController(context: ControllerContext): Controller {

@@ -13,6 +13,7 @@ import {
   removePod,
 } from './scheduler-resources.js';
 import { nodeRefusal } from './scheduler-rules.js';
+import { topologyRules } from './scheduler-topology.js';
 
 /** As many nodes as are compared for one pod, once so many would take it (like `percentageOfNodesToScore`). */
 const enoughCandidates = 100;
@@ -63,11 +64,16 @@ export function schedulerController(context: ControllerContext): Controller & { 
   function findCandidates(pod: KubeObject): { candidates: KubeObject[]; refusals: Map<string, number> } {
     const nodes = store.list('nodes');
     const requests = podRequests(pod);
+    const topology = topologyRules(context, pod);
+    const refuse = (node: KubeObject): string | undefined =>
+      nodeRefusal(node, pod) ??
+      fits(node, usageOf(node.metadata.name), requests) ??
+      topology.map((rule) => rule(node)).find((refusal) => refusal !== undefined);
     const candidates: KubeObject[] = [];
     const refusals = new Map<string, number>();
     for (let count = 0; count < nodes.length && candidates.length < enoughCandidates; count += 1) {
       const node = nodes[(start + count) % nodes.length]!;
-      const refusal = nodeRefusal(node, pod) ?? fits(node, usageOf(node.metadata.name), requests);
+      const refusal = refuse(node);
       if (refusal === undefined) {
         candidates.push(node);
       } else {

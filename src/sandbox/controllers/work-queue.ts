@@ -16,7 +16,7 @@ const maxResting = 1_000;
  * Runs `reconcile` for each key added, one at a time, in slices that leave the event loop free in between.
  * A number returned is when to look again, in milliseconds; an error thrown is retried with exponential back-off, and one
  * that is not an answer of the API server is also printed as a warning of the process.
- * A key that was expensive waits four times as long as it took, so that a storm of events costs a bounded share of the processor.
+ * A key that was expensive rests as long as it took, so that a storm of events about it leaves half of the processor.
  */
 export function createWorkQueue(reconcile: (key: string) => number | undefined): WorkQueue {
   const ready = new Set<string>();
@@ -94,7 +94,7 @@ export function createWorkQueue(reconcile: (key: string) => number | undefined):
   function rest(key: string, tookMilliseconds: number): void {
     const now = performance.now();
     if (tookMilliseconds > 1) {
-      resting.set(key, now + 4 * tookMilliseconds);
+      resting.set(key, now + tookMilliseconds);
     }
     if (resting.size > maxResting) {
       const rested = [...resting].filter(([, until]) => until < now);

@@ -42,6 +42,8 @@ export class Container {
   private killTimer: NodeJS.Timeout | undefined;
   private termSent = false;
   private runs = 0;
+  /** Fires when the process has ended: hooks that still run then are ended too. */
+  private ended = new AbortController();
 
   constructor(
     readonly spec: Json,
@@ -150,6 +152,7 @@ export class Container {
       this.restartCount += 1;
     }
     this.runs += 1;
+    this.ended = new AbortController();
     this.process = startContainerProcess(launch, this.log, context.watchdog);
     if (this.process.pid === undefined) {
       return;
@@ -205,8 +208,12 @@ export class Container {
     if (hook !== undefined) {
       const { context, place } = this.host;
       const target = { podIP: place.podIP, container: this.spec, launch: this.prepare(), watchdog: context.watchdog };
-      const failure = await runHandler(hook, target, AbortSignal.timeout(graceSeconds * 1000));
-      if (failure !== undefined) {
+      const failure = await runHandler(
+        hook,
+        target,
+        AbortSignal.any([AbortSignal.timeout(graceSeconds * 1000), this.ended.signal]),
+      );
+      if (failure !== undefined && process === this.process && this.state.running) {
         context.recorder.warning(this.host.pod(), 'FailedPreStopHook', `PreStopHook failed: ${failure}`);
       }
     }
@@ -233,6 +240,7 @@ export class Container {
 
   private finish(exit: ProcessExit, startedAt: number): void {
     this.health?.stop();
+    this.ended.abort();
     clearTimeout(this.killTimer);
     this.backoff.ran(Date.now() - startedAt);
     this.ready = false;

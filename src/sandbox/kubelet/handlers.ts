@@ -1,6 +1,7 @@
 import { request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { connect } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Json } from '../store/types.js';
 import { type Launch, startContainerProcess } from './container-process.js';
 import { LogBuffer } from './log-buffer.js';
@@ -35,7 +36,7 @@ export function runHandler(handler: Json, target: HandlerTarget, signal: AbortSi
     return runTcpSocket(handler.tcpSocket, target, signal);
   }
   if (handler.sleep) {
-    return new Promise((resolve) => setTimeout(resolve, handler.sleep.seconds * 1000, undefined));
+    return sleep(handler.sleep.seconds * 1000, undefined, { signal }).catch(() => 'the sleep was cut short');
   }
   return Promise.resolve('the sandbox runs exec, httpGet and tcpSocket handlers only');
 }

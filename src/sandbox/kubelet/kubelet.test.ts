@@ -1,3 +1,4 @@
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import {
   isAlive,
@@ -134,6 +135,22 @@ describe('the end of a pod', () => {
     await until(() => cluster.pod('polite') === undefined);
     // Had SIGTERM come before the hook was done, the code would be 143.
     expect(seen).toContainEqual({ terminated: expect.objectContaining({ exitCode: 0 }) });
+  });
+
+  test('does not wait for a preStop hook when it is forced, and takes the hook with it', async () => {
+    const lifecycle = { preStop: { exec: { command: ['sh', '-c', 'echo $$ > "/tmp/$POD_UID"; exec sleep 1000'] } } };
+    const env = [{ name: 'POD_UID', valueFrom: { fieldRef: { fieldPath: 'metadata.uid' } } }];
+    cluster.createPod('slow', shellContainer('sleep 1000', { env, lifecycle }));
+    await until(() => isPodReady(cluster.pod('slow')));
+    const { metadata } = cluster.pod('slow');
+    const pid = pidOf(cluster.pod('slow'));
+    cluster.store.delete('pods', 'default', 'slow');
+    const file = `/tmp/${metadata.uid}`;
+    await until(() => existsSync(file) && readFileSync(file, 'utf8') !== '');
+    const hook = Number(readFileSync(file, 'utf8'));
+    rmSync(file);
+    cluster.store.delete('pods', 'default', 'slow', { gracePeriodSeconds: 0 });
+    await until(() => !isAlive(pid) && !isAlive(hook));
   });
 
   test('takes the descendants of the container with it', async () => {
