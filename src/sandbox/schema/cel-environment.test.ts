@@ -15,6 +15,7 @@ describe('the Kubernetes CEL libraries', () => {
     ["quantity('2').sub(3).sign() == -1"],
     ["quantity('1e3').isInteger() && !quantity('1m').isInteger()"],
     ["quantity('500m').asApproximateFloat() == 0.5"],
+    ["quantity('-1').isLessThan(quantity('-500m')) && quantity('-2').asInteger() == -2"],
     ["isQuantity('1Ki') && !isQuantity('1 Ki') && !isQuantity('Ki') && !isQuantity('.')"],
     ['[1, 2, 2].isSorted() && !["b", "a"].isSorted()'],
     ['[1, 2, 3].sum() == 6 && [1.5, 2.5].sum() == 4.0'],

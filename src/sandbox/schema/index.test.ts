@@ -28,6 +28,14 @@ describe('pruning', () => {
     expect(unknown).toEqual([]);
   });
 
+  test('keeps all of metadata when the schema restricts the name', () => {
+    const metadata: JsonSchema = { type: 'object', properties: { name: { type: 'string', maxLength: 3 } } };
+    const schema = compileSchema({ type: 'object', properties: { metadata } });
+    const { object, errors } = schema.apply({ metadata: { name: 'abcd', labels: { a: 'b' } } });
+    expect(object.metadata).toEqual({ name: 'abcd', labels: { a: 'b' } });
+    expect(errors.map(({ field }) => field)).toEqual(['metadata.name']);
+  });
+
   test('keeps unknown fields where the schema preserves them, and prunes below known fields all the same', () => {
     const schema: JsonSchema = {
       type: 'object',

@@ -23,6 +23,12 @@ describe('validation answers as kube-apiserver words them', () => {
       ['spec: Invalid value: 0: spec in body should be greater than 0'],
     ],
     [
+      'a number at an exclusive maximum',
+      { type: 'number', maximum: 1, exclusiveMaximum: true },
+      1,
+      ['spec: Invalid value: 1: spec in body should be less than 1'],
+    ],
+    [
       'a number that is no multiple',
       { type: 'number', multipleOf: 0.1 },
       0.35,

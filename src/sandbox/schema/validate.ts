@@ -141,12 +141,9 @@ function checkUnique(node: SchemaNode, list: Json[], walk: Walk): void {
   });
 }
 
-/** The key properties of a list-map item with their defaults. */
+/** The key properties of a list-map item. Keys are required or have a default, so both are there in a valid item. */
 export function listMapKey(node: SchemaNode, item: Json): Record<string, Json> {
-  const key: Record<string, Json> = {};
-  for (const name of node.mapKeys)
-    key[name] = item?.[name] ?? node.items?.properties?.get(name)?.schema.default ?? null;
-  return key;
+  return Object.fromEntries(node.mapKeys.map((name) => [name, item?.[name] ?? null]));
 }
 
 /** JSON with sorted keys, so that equal values have equal texts. */
