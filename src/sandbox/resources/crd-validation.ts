@@ -1,3 +1,4 @@
+import { notImplemented } from '../api-error.js';
 import { SchemaError } from '../schema/index.js';
 import type { Json, KubeObject } from '../store/types.js';
 import { typesOf } from './custom.js';
@@ -11,6 +12,9 @@ export function validateDefinition(problems: Problems, definition: KubeObject, p
   if (typeof spec !== 'object') {
     problems.required('spec');
     return;
+  }
+  if (spec.conversion?.strategy === 'Webhook') {
+    throw notImplemented('conversion of custom resources by a webhook');
   }
   const { names = {}, group } = spec;
   problems.matches('spec.group', group, DNS_SUBDOMAIN, DNS_SUBDOMAIN_RULE);

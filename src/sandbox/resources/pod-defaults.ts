@@ -1,3 +1,4 @@
+import { isRecord } from '../json.js';
 import type { Json, KubeObject } from '../store/types.js';
 
 const DEFAULT_FILE_MODE = 0o644;
@@ -86,7 +87,7 @@ function defaultVolume(volume: Json): void {
     volume.emptyDir = {};
   }
   for (const source of VOLUMES_WITH_MODE) {
-    if (volume[source]) {
+    if (isRecord(volume[source])) {
       volume[source].defaultMode ??= DEFAULT_FILE_MODE;
     }
   }

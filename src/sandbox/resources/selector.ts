@@ -28,7 +28,7 @@ export function compileLabelSelector(selector: Json): LabelTest {
   const tests: LabelTest[] = Object.entries(selector.matchLabels ?? {}).map(
     ([key, value]) =>
       (labels) =>
-        labels[key] === value,
+        labelOf(labels, key) === value,
   );
   for (const { key, operator, values = [] } of selector.matchExpressions ?? []) {
     tests.push(expressionTest(key, operator, values));
@@ -69,14 +69,19 @@ function checkedTest(key: string, operator: string, values: string[], term: stri
 function expressionTest(key: string, operator: string, values: readonly string[]): LabelTest {
   switch (operator) {
     case 'In':
-      return (labels) => labels[key] !== undefined && values.includes(labels[key]);
+      return (labels) => values.includes(labelOf(labels, key) as string);
     case 'NotIn':
-      return (labels) => labels[key] === undefined || !values.includes(labels[key]);
+      return (labels) => !values.includes(labelOf(labels, key) as string);
     case 'Exists':
-      return (labels) => labels[key] !== undefined;
+      return (labels) => labelOf(labels, key) !== undefined;
     default:
-      return (labels) => labels[key] === undefined;
+      return (labels) => labelOf(labels, key) === undefined;
   }
+}
+
+/** A label may be called `constructor`, which every object has without owning it. */
+function labelOf(labels: Labels, key: string): string | undefined {
+  return Object.hasOwn(labels, key) ? labels[key] : undefined;
 }
 
 /** Parses `fieldSelector`: `a=b,c!=d` over the fields that the kind can be filtered by. Throws 400 for others. */

@@ -67,8 +67,8 @@ export function admit(
 ): Admitted {
   const { type, query } = call;
   const validation = fieldValidationOf(query);
-  checkDecodes(type, 'ObjectMeta', object.metadata, 'metadata.');
-  const { unknown, ...admitted } = type.admit === undefined ? admitBuiltIn(type, object) : type.admit(object, previous);
+  const { unknown, ...admitted } =
+    type.admit === undefined ? admitBuiltIn(type, object) : admitCustom(type, object, previous);
   if (unknown.length > 0 && validation === 'Strict') {
     const list = unknown.map((path) => `unknown field ${JSON.stringify(path)}`).join(', ');
     throw badRequest(
@@ -83,11 +83,33 @@ export function admit(
 
 function admitBuiltIn(type: ResourceType, object: KubeObject): Admitted & { unknown: string[] } {
   const shape = shapeOf(type);
+  dropNulls(object);
   const unknown = checkDecodes(type, shape, object, '');
   if (unknown.length > 0) {
     dropUnknown(shape, object);
   }
   return { object, causes: [], unknown };
+}
+
+function admitCustom(type: ResourceType, object: KubeObject, previous: KubeObject | undefined) {
+  dropNulls(object.metadata);
+  const unknown = checkDecodes(type, 'ObjectMeta', object.metadata, 'metadata.');
+  if (unknown.length > 0) {
+    dropUnknown('ObjectMeta', object.metadata);
+  }
+  const admission = type.admit!(object, previous);
+  return { ...admission, unknown: [...unknown.map((path) => `metadata.${path}`), ...admission.unknown] };
+}
+
+/** To a decoder of typed objects, null and absent are the same. */
+function dropNulls(value: Json): void {
+  for (const [key, member] of Object.entries(value)) {
+    if (member === null && !Array.isArray(value)) {
+      delete value[key];
+    } else if (typeof member === 'object' && member !== null) {
+      dropNulls(member);
+    }
+  }
 }
 
 /** Throws 400 when a field has the wrong type; returns the unknown ones. */

@@ -57,20 +57,26 @@ export function mediaTypeOf(request: IncomingMessage): string {
 }
 
 /** Reads a body of up to 3 MiB. Throws 413 for a larger one. */
-export async function readBody(request: IncomingMessage): Promise<string> {
+export function readBody(request: IncomingMessage): Promise<string> {
   if (Number(request.headers['content-length'] ?? 0) > MAX_BODY_BYTES) {
-    throw tooLarge(MAX_BODY_BYTES);
+    return Promise.reject(tooLarge(MAX_BODY_BYTES));
   }
-  const chunks: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of request) {
-    length += chunk.length;
-    if (length > MAX_BODY_BYTES) {
-      throw tooLarge(MAX_BODY_BYTES);
-    }
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString('utf8');
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let length = 0;
+    // Not `for await`: leaving that loop early cuts the connection, and the client would never see the 413.
+    request.on('data', (chunk: Buffer) => {
+      length += chunk.length;
+      if (length > MAX_BODY_BYTES) {
+        chunks.length = 0;
+        reject(tooLarge(MAX_BODY_BYTES));
+      } else {
+        chunks.push(chunk);
+      }
+    });
+    request.on('end', () => resolve(Buffer.concat(chunks).toString('utf8')));
+    request.on('error', reject);
+  });
 }
 
 /** Reads an object in JSON or YAML. Throws 415 for other formats, 400 for what cannot be read. */
@@ -78,7 +84,7 @@ export async function readObject(request: IncomingMessage): Promise<Record<strin
   const type = mediaTypeOf(request);
   if (type !== 'application/json' && type !== 'application/yaml') {
     throw unsupportedMediaType(
-      'the body of the request was in an unknown format - accepted media types include: application/json, application/yaml',
+      'the body of the request was in an unknown format - accepted media types include: application/json, application/yaml (the sandbox does not read protobuf: send a manifest with kubectl apply -f)',
     );
   }
   const text = await readBody(request);

@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { type AddressInfo, isIP } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ApiError, forbidden } from '../api-error.js';
+import { ApiError, badRequest, forbidden } from '../api-error.js';
 import { createKnobs, faultError, type Knobs, type RequestFault } from '../knobs.js';
 import { Catalogue } from '../resources/catalogue.js';
 import type { ServerStore } from '../store/store.js';
@@ -13,6 +13,8 @@ import { Snapshots } from './snapshots.js';
 import { WatchRegistry } from './watches.js';
 
 const HOST = '127.0.0.1';
+/** As a real API server's: longer than clients keep connections, so that none is closed as it is used again. */
+const IDLE_TIMEOUT_MS = 90_000;
 
 export interface ApiServerOptions {
   store: ServerStore;
@@ -47,6 +49,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   const context: ServerContext = { store, catalogue, knobs, snapshots, watches, logs, now };
   const stopCustom = serveCustomResources(context);
   const server = createServer((request, response) => void answer(context, request, response));
+  server.keepAliveTimeout = IDLE_TIMEOUT_MS;
   try {
     await listen(server, options.port ?? 0);
   } catch (error) {
@@ -55,7 +58,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   }
   const { port } = server.address() as AddressInfo;
 
-  let closed = false;
+  const stopped = new AbortController();
   knobs.attach({
     dropWatches: (resource) => watches.drop(resource),
     hangWatches: (resource) => watches.hang(resource),
@@ -66,8 +69,8 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     },
     async outage(milliseconds) {
       await stopListening(server);
-      await sleep(milliseconds);
-      if (!closed) {
+      await sleep(milliseconds, undefined, { signal: stopped.signal }).catch(() => {});
+      if (!stopped.signal.aborted) {
         await listen(server, port);
       }
     },
@@ -76,7 +79,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     url: `http://${HOST}:${port}`,
     knobs,
     async close() {
-      closed = true;
+      stopped.abort();
       stopCustom();
       watches.finish();
       await stopListening(server);
@@ -104,13 +107,22 @@ function stopListening(server: Server): Promise<void> {
 async function answer(context: ServerContext, request: IncomingMessage, response: ServerResponse): Promise<void> {
   try {
     refuseWebPages(request);
-    const url = new URL(request.url ?? '/', `http://${HOST}`);
+    const url = parseUrl(request.url ?? '/');
     if (await misbehave(context.knobs, request, url)) {
       return;
     }
     await route(context, request, response, url);
   } catch (error) {
-    fail(request, response, error);
+    fail(response, error);
+  }
+}
+
+/** Not relative to a base: a path such as `//x/y` would be taken for a host. */
+function parseUrl(text: string): URL {
+  try {
+    return new URL(`http://${HOST}${text}`);
+  } catch {
+    throw badRequest(`${JSON.stringify(text)} is not a path`);
   }
 }
 
@@ -139,7 +151,7 @@ function refuseWebPages({ headers }: IncomingMessage): void {
   }
 }
 
-function fail(request: IncomingMessage, response: ServerResponse, error: unknown): void {
+function fail(response: ServerResponse, error: unknown): void {
   if (response.headersSent) {
     response.destroy();
     return;
@@ -148,10 +160,6 @@ function fail(request: IncomingMessage, response: ServerResponse, error: unknown
   const retryAfter = status.details?.retryAfterSeconds;
   if (retryAfter) {
     response.setHeader('Retry-After', retryAfter);
-  }
-  // A body that was not read would be taken for the next request.
-  if (!request.complete) {
-    response.setHeader('Connection', 'close');
   }
   sendJson(response, status.code, status);
 }
