@@ -12,18 +12,6 @@ export const verdictMeanings: Readonly<Record<Verdict, string>> = {
   Error: 'Squall could not do its work, or can not prove that everything is back as it was.',
 };
 
-/** What `squall run` exits with when a run ends with that verdict. */
-export const exitCodes: Readonly<Record<Verdict, number>> = {
-  Passed: 0,
-  Failed: 1,
-  Inconclusive: 3,
-  Aborted: 4,
-  Error: 5,
-};
-
-/** What `squall` exits with when it was called wrongly or a manifest is not valid: nothing was run. */
-export const USAGE_EXIT_CODE = 2;
-
 /**
  * Every reason a run can end with, the verdict it gives, and what it means to a person. `cleanup` marks those that
  * outrank every other: something may still be broken.

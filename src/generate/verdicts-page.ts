@@ -1,11 +1,12 @@
-import { exitCodes, reasons, USAGE_EXIT_CODE, verdictMeanings, verdicts } from '../api/reasons.js';
+import { reasons, verdictMeanings, verdicts } from '../api/reasons.js';
+import { exitCodes } from '../cli/io.js';
 import { code, page, table } from './markdown.js';
 
 /** What a run can end with, why, and what `squall run` exits with. */
 export function verdictsPage(): string {
   const exits = [
     ...verdicts.map((verdict) => [String(exitCodes[verdict]), code(verdict), verdictMeanings[verdict]]),
-    [String(USAGE_EXIT_CODE), '', 'Called wrongly, or a manifest is not valid: nothing was run.'],
+    [String(exitCodes.Usage), '', 'Called wrongly, or a manifest is not valid: nothing was run.'],
   ].sort(([left], [right]) => Number(left) - Number(right));
   const rows = verdicts.flatMap((verdict) =>
     Object.entries(reasons)
