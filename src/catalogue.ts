@@ -5,6 +5,7 @@ import type { Kind } from './api/kind.js';
 import { safetyPolicyKind } from './api/safety-policy.js';
 import { faults } from './faults/index.js';
 import { probes } from './probes/index.js';
+import { checkExpectation } from './stats/expectation.js';
 
 /** A place in an object, from its root, and what is wrong there. */
 export interface SpecProblem {
@@ -18,14 +19,18 @@ export interface SpecProblem {
  */
 export function checkExperiment(spec: ExperimentSpec, root: (string | number)[]): SpecProblem[] {
   const hypothesis = spec.hypothesis ?? [];
-  return hypothesis.flatMap((entry, index) =>
-    probes.flatMap((probe) => {
+  return hypothesis.flatMap((entry, index) => [
+    ...checkExpectation(entry.expect ?? {}).map(({ field, message }) => ({
+      path: [...root, 'hypothesis', index, 'expect', field],
+      message,
+    })),
+    ...probes.flatMap((probe) => {
       const params = (entry as unknown as Record<string, unknown>)[probe.name];
       if (params === undefined) return [];
       const found = probe.check?.(params, entry.expect) ?? [];
       return found.map(({ path, message }) => ({ path: [...root, 'hypothesis', index, ...path], message }));
     }),
-  );
+  ]);
 }
 
 const spec = experimentSpec(faults, probes);

@@ -42,7 +42,7 @@ export const expectation = object(
   {
     successRate: optional(
       string(
-        'successRate is a limit such as `>= 99%` on the share of samples that succeeded. Left out: with `that`, every sample must succeed; otherwise not judged.',
+        'successRate is a limit such as `>= 99%` on the share of samples that succeeded. Left out: every sample must succeed when there is no other limit (`that` and a plain probe); with latencies or `consecutiveFailures` only these are judged.',
         { max: 24, pattern: `^${comparison}([0-9]|[1-9][0-9]|100)(\\.[0-9]+)?%$` },
       ),
     ),
@@ -52,7 +52,7 @@ export const expectation = object(
     consecutiveFailures: optional(
       string(
         'consecutiveFailures is a limit such as `<= 3` on the longest row of failed samples. Left out: not judged.',
-        { max: 24, pattern: `^${comparison}[0-9]+$` },
+        { max: 24, pattern: '^(<=|<) ?[0-9]+$' },
       ),
     ),
     that: optional(

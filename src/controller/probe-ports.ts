@@ -18,7 +18,8 @@ export function probePorts(client: Client): ProbePorts {
 
 async function resolveService(client: Client, namespace: string, name: string): Promise<ServiceAddress | undefined> {
   const service = await unlessMissing(client.get(services, namespace, name, { timeoutMs: READ_TIMEOUT_MILLISECONDS }));
-  if (!service) return undefined;
+  // An ExternalName is an alias that only DNS can follow.
+  if (!service || service.spec?.type === 'ExternalName') return undefined;
   const clusterIPs: string[] = service.spec?.clusterIPs ?? [service.spec?.clusterIP].filter(Boolean);
   if (clusterIPs.length > 0 && clusterIPs[0] !== 'None') return { addresses: clusterIPs };
   return headless(client, namespace, name, service.spec?.ports ?? []);

@@ -103,10 +103,16 @@ export class Prober {
     const common = { minSamples, samplingMilliseconds };
     const settled = stage === 'After' && this.runner.settled(session.id);
     const measured: Partial<Record<ProbeStage, ProbeWindow>> = {};
-    if (windows.Before) measured.Before = { summary: windows.Before.summary(), settled: true, ...common };
+    if (windows.Before)
+      measured.Before = { summary: windows.Before.summary(), settled: true, ...ownError(windows.Before), ...common };
     if (windows.During) {
       const summary = windows.During.summary();
-      measured.During = { summary: carried ? mergeSummaries(carried, summary) : summary, settled, ...common };
+      measured.During = {
+        summary: carried ? mergeSummaries(carried, summary) : summary,
+        settled,
+        ...ownError(windows.During),
+        ...common,
+      };
     }
     if (stage === 'After') measured.After = { ...this.#after(session), settled: true, ...common };
     return measured;
@@ -117,6 +123,10 @@ export class Prober {
     if (firstAt === undefined) return { summary: newest.summary() };
     return { summary: newest.summary(), firstAt: this.serverNow() - (performance.now() - firstAt) };
   }
+}
+
+function ownError({ lastOwnError }: SampleWindow): { ownError?: string } {
+  return lastOwnError === undefined ? {} : { ownError: lastOwnError };
 }
 
 function carriedOver(run: ExperimentRun, name: string): WindowSummary | undefined {

@@ -83,7 +83,8 @@ function writeResult(draft: RunDraft, name: string, result: StageResult): void {
 /** `probe 'x': 12 of 30 samples`, for a probe that could not be judged. */
 export function tooFew({ probe, window }: Judged, stage: ProbeStage): string {
   const when = { Before: 'before', During: 'during', After: 'after' }[stage];
-  const own = window?.summary.ownErrors ? `, and ${window.summary.ownErrors} that failed on our side` : '';
+  const reason = window?.ownError ? ` (${window.ownError})` : '';
+  const own = window?.summary.ownErrors ? `, and ${window.summary.ownErrors} that failed on our side${reason}` : '';
   const counted = `${window?.summary.samples ?? 0} of ${window?.minSamples ?? 'the needed'} samples`;
   return `Probe '${probe.name}' could not be judged ${when} the fault: ${counted}${own}${lastFailure(window)}`;
 }

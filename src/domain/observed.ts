@@ -32,6 +32,8 @@ export interface StepFacts {
 export interface ProbeWindow {
   /** All samples of the stage; in `After` only the newest `minSamples`. */
   summary: WindowSummary;
+  /** What went wrong on our side last, for people. */
+  ownError?: string;
   /** When the oldest sample of `summary` was meant to be sent, in API-server time. */
   firstAt?: number;
   /** Whether all samples of a stage that has passed are in; those that are under way may still change it. */

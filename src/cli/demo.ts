@@ -1,0 +1,96 @@
+import { ANNOTATION_EXPECTED_VERDICT } from '../api/labels.js';
+import type { Awaited } from './await-run.js';
+import { awaitController } from './controller-watch.js';
+import { deploy } from './deploy.js';
+import { onInterrupt } from './interrupt.js';
+import { exitCodes, type Io, processIo } from './io.js';
+import { type LocalCluster, startLocalCluster } from './local-cluster.js';
+import { reportTable } from './report.js';
+import { runOne } from './run.js';
+import { type PlannedRun, runsFromFiles } from './runs.js';
+import { instructions, writeKubeconfig } from './sandbox.js';
+
+const FOLDER = 'experiments';
+const NODES = 3;
+
+/**
+ * `npm run demo`: an embedded cluster, the shop, and every experiment of the folder.
+ *
+ * @returns 0 when each gave the verdict that its file says it should, else 1
+ */
+async function demo(io: Io, keep: boolean, signal: AbortSignal): Promise<number> {
+  let local: LocalCluster | undefined;
+  try {
+    const planned = await runsFromFiles([FOLDER], { arguments: [FOLDER], namespace: undefined }, 'default');
+    io.stderr.write(`Starting an embedded cluster with ${NODES} nodes\n`);
+    local = await startLocalCluster({ nodes: NODES, controller: true, signal });
+    await deploy(local.connection, [FOLDER], { io, signal });
+    await awaitController(local.connection);
+    const done = await runEach(local, planned, io, signal);
+    io.stdout.write(
+      `${reportTable(
+        done.map(({ run }) => run),
+        io.color,
+      )}\n\n`,
+    );
+    const surprises = done.filter(({ run }) => run.status?.verdict !== expected(run));
+    for (const { run } of surprises) {
+      io.stderr.write(
+        `${run.metadata.name}: expected ${expected(run)}, was ${run.status?.verdict}: ${run.status?.message}\n`,
+      );
+    }
+    if (surprises.length === 0)
+      io.stdout.write(`All ${done.length} experiments gave the verdict their files expect.\n`);
+    if (keep) await keepOpen(local, io, signal);
+    return surprises.length === 0 ? 0 : 1;
+  } finally {
+    await local?.stop();
+  }
+}
+
+async function runEach(
+  { connection }: LocalCluster,
+  planned: readonly PlannedRun[],
+  io: Io,
+  signal: AbortSignal,
+): Promise<Awaited[]> {
+  const done: Awaited[] = [];
+  for (const each of planned) {
+    done.push(await unlessAborted(runOne(connection, each, io), signal));
+  }
+  return done;
+}
+
+/** The cluster is thrown away, so nothing has to be taken back first. */
+function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const aborted = new Promise<never>((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+  });
+  return Promise.race([work, aborted]);
+}
+
+function expected({ metadata }: Awaited['run']): string {
+  return metadata.annotations?.[ANNOTATION_EXPECTED_VERDICT] ?? 'Passed';
+}
+
+async function keepOpen({ cluster }: LocalCluster, io: Io, signal: AbortSignal): Promise<void> {
+  const { file, remove } = await writeKubeconfig(cluster.kubeconfig, undefined);
+  try {
+    io.stdout.write(`\n${instructions(file, cluster.url, NODES, true)}`);
+    if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve));
+  } finally {
+    await remove();
+  }
+}
+
+const io = processIo();
+const interrupted = new AbortController();
+onInterrupt((count) => {
+  if (count === 1) io.stderr.write('\nStopping\n');
+  interrupted.abort(new Error('interrupted'));
+});
+const code = await demo(io, process.argv.includes('--keep'), interrupted.signal).catch((error: Error) => {
+  if (!interrupted.signal.aborted) io.stderr.write(`${error.message}\n`);
+  return interrupted.signal.aborted ? exitCodes.Aborted : exitCodes.Failed;
+});
+process.exit(code);
