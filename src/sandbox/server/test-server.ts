@@ -1,5 +1,4 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http';
-import { createInterface } from 'node:readline';
 import { createStore, type ServerStore, type StoreOptions } from '../store/store.js';
 import type { Json } from '../store/types.js';
 import type { LogSource } from './log-source.js';
@@ -80,8 +79,11 @@ async function watch(url: string, headers: Record<string, string> = {}): Promise
   const events: Json[] = [];
   let wake = () => {};
   let over = false;
-  createInterface({ input: response }).on('line', (line) => {
-    events.push(JSON.parse(line));
+  let rest = '';
+  response.setEncoding('utf8').on('data', (text: string) => {
+    const lines = (rest + text).split('\n');
+    rest = lines.pop()!;
+    events.push(...lines.map((line) => JSON.parse(line)));
     wake();
   });
   const ended = new Promise<'end' | 'cut'>((resolve) => {
