@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Knobs } from '../knobs.js';
-import type { Catalogue } from '../resources/catalogue.js';
 import { apiVersionOf, type ResourceType } from '../resources/resource-type.js';
+import type { Catalogue } from '../resources/served-kinds.js';
 import type { ServerStore } from '../store/store.js';
 import type { KubeObject } from '../store/types.js';
 import { toPartial, toTable } from '../table/table.js';

@@ -1,7 +1,7 @@
-import type { Catalogue } from '../resources/catalogue.js';
 import { typesOf } from '../resources/custom.js';
 import { arrayOf } from '../resources/pod-defaults.js';
 import type { ResourceType } from '../resources/resource-type.js';
+import type { Catalogue } from '../resources/served-kinds.js';
 import { timestamp } from '../store/deletion.js';
 import type { ServerStore } from '../store/store.js';
 import type { Json, KubeObject, StoreEvent } from '../store/types.js';

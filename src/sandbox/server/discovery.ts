@@ -1,5 +1,5 @@
-import type { Catalogue } from '../resources/catalogue.js';
 import { apiVersionOf, type ResourceType } from '../resources/resource-type.js';
+import type { Catalogue } from '../resources/served-kinds.js';
 import type { Json } from '../store/types.js';
 
 /** `GET /version`. The Kubernetes version is the one whose behaviour the sandbox follows. */

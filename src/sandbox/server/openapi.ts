@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import type { Catalogue } from '../resources/catalogue.js';
 import type { ResourceType } from '../resources/resource-type.js';
+import type { Catalogue } from '../resources/served-kinds.js';
 import type { Json } from '../store/types.js';
 import { VERSION } from './discovery.js';
 
@@ -28,6 +28,30 @@ export function openApi(catalogue: Catalogue, path: string): Json {
   }
   const types = catalogue.of(match[2] ?? '', match[3] ?? match[1]!);
   return types.length === 0 ? undefined : documentOf(types);
+}
+
+/** The Content-Type of the older OpenAPI document, which exists in protobuf only. */
+export const OPENAPI_V2_TYPE = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf';
+
+/**
+ * `/openapi/v2` without any path or schema: `kubectl apply` falls back to it for a `List`, passes over kinds it doesn't
+ * find there, and refuses to go on without it. A gnostic `openapi_v2.Document` with `swagger`, `info` and `paths`.
+ */
+export const OPENAPI_V2_DOCUMENT = protobuf([
+  [1, Buffer.from('2.0')],
+  [
+    2,
+    protobuf([
+      [1, Buffer.from('Kubernetes')],
+      [2, Buffer.from(VERSION.gitVersion)],
+    ]),
+  ],
+  [8, Buffer.alloc(0)],
+]);
+
+/** Length-delimited protobuf fields of up to 127 bytes each. */
+function protobuf(fields: [number: number, value: Buffer][]): Buffer {
+  return Buffer.concat(fields.flatMap(([number, value]) => [Buffer.from([(number << 3) | 2, value.length]), value]));
 }
 
 function index(catalogue: Catalogue): Json {

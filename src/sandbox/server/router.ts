@@ -9,7 +9,7 @@ import { handleEviction } from './eviction.js';
 import { handleKnobs, KNOBS_PATH } from './knobs-http.js';
 import { handleLog } from './log.js';
 import { negotiate } from './negotiate.js';
-import { openApi } from './openapi.js';
+import { OPENAPI_V2_DOCUMENT, OPENAPI_V2_TYPE, openApi } from './openapi.js';
 import { booleanOf } from './query.js';
 import { handleGet, handleList } from './read.js';
 import { parseTarget, type Target } from './request.js';
@@ -93,6 +93,11 @@ function answerFixed(
   if (HEALTH.some((health) => path === health || path.startsWith(`${health}/`))) {
     response.writeHead(200, { 'Content-Type': 'text/plain' });
     response.end('ok');
+    return true;
+  }
+  if (path === '/openapi/v2') {
+    response.writeHead(200, { 'Content-Type': OPENAPI_V2_TYPE });
+    response.end(OPENAPI_V2_DOCUMENT);
     return true;
   }
   const document = path === '/version' ? VERSION : (discover(catalogue, path) ?? openApi(catalogue, path));

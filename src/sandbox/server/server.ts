@@ -3,7 +3,7 @@ import { type AddressInfo, isIP } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ApiError, badRequest, forbidden } from '../api-error.js';
 import { createKnobs, faultError, type Knobs, type RequestFault } from '../knobs.js';
-import { Catalogue } from '../resources/catalogue.js';
+import { Catalogue } from '../resources/served-kinds.js';
 import type { ServerStore } from '../store/store.js';
 import { type ServerContext, sendJson } from './context.js';
 import { serveCustomResources } from './custom-resources.js';
