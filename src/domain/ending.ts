@@ -2,7 +2,7 @@ import type { Step } from '../api/experiment.js';
 import { parseDuration } from '../stats/duration.js';
 import type { RunDraft } from './draft.js';
 import { findViolations, type Judged, judgeStage, tooFew } from './judging.js';
-import { count, isClean, takenBack, targetStates } from './progress.js';
+import { count, isClean, isWhole, takenBack, targetStates } from './progress.js';
 import { gravest, verdictOf } from './verdict.js';
 
 /** How often samples are looked at while they are taken. */
@@ -27,11 +27,12 @@ export function revert(draft: RunDraft): void {
     return;
   }
   if (!clean) reportUnproven(draft);
+  const proven = !reportLost(draft) && clean;
   draft.status.revertedTime = draft.time;
-  const reason = clean ? 'Reverted' : 'CleanupUnproven';
-  const words = clean ? 'Nothing of the faults is left' : 'Not everything could be proven to be gone';
-  draft.setCondition('Reverted', clean ? 'True' : 'Unknown', reason, words);
-  draft.event(clean ? 'Normal' : 'Warning', reason, words);
+  const reason = proven ? 'Reverted' : 'CleanupUnproven';
+  const words = proven ? 'Nothing of the faults is left' : 'Not everything could be proven to be gone';
+  draft.setCondition('Reverted', proven ? 'True' : 'Unknown', reason, words);
+  draft.event(proven ? 'Normal' : 'Warning', reason, words);
   draft.wakeAt(draft.now);
 }
 
@@ -64,6 +65,19 @@ function reportUnproven(draft: RunDraft): void {
         `It could not be proven that a fault is gone (${where}); it is still being retried`,
       );
   }
+}
+
+/** Nothing is clean because its injection was deleted. Returns whether there is such a thing. */
+function reportLost(draft: RunDraft): boolean {
+  if (!draft.holds('TargetsSelected')) return false;
+  const lost = draft.template.method.filter((step) => {
+    const canLinger = !draft.observed.facts[step.name]?.oneShot && draft.stepStatus(step).state !== 'Skipped';
+    return canLinger && !isWhole(draft, step);
+  });
+  for (const { name } of lost) {
+    draft.find('CleanupUnproven', `It could not be proven that the fault of step '${name}' is gone: its injection is`);
+  }
+  return lost.length > 0;
 }
 
 /** Measures how long the steady state takes to be back, and judges that. */

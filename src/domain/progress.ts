@@ -25,9 +25,9 @@ export function targetStates(injections: readonly Injection[]): KnownTarget[] {
   });
 }
 
-/** Whether a target in this state was hit. An intent counts: it may have been carried out. */
+/** Whether a target in this state was hit. An intent alone is none: the target may yet turn out to be missed. */
 export function isHit(state: TargetState | undefined): boolean {
-  return state === 'Applying' || state === 'Confirmed' || state === 'Effective' || state === 'Reverted';
+  return state === 'Confirmed' || state === 'Effective' || state === 'Reverted';
 }
 
 /** Updates the step's numbers. What happened can't be undone by an injection that someone deletes, so none falls. */
