@@ -1,4 +1,5 @@
 import { type Condition, conditions } from './conditions.js';
+import { expectation } from './expectation.js';
 import type { Kind, Resource } from './kind.js';
 import {
   boolean,
@@ -10,7 +11,6 @@ import {
   type Infer,
   integer,
   list,
-  map,
   object,
   optional,
   type Rule,
@@ -18,6 +18,7 @@ import {
   string,
   time,
 } from './schema.js';
+import { targets } from './targets.js';
 
 /** A DNS label (RFC 1123), as Kubernetes wants for names that become parts of other names. */
 export const dnsLabel = '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$';
@@ -26,148 +27,6 @@ export const dnsLabel = '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$';
 export const probeStages = ['Before', 'During', 'After'] as const;
 /** `Before` the fault, `During` it, and `After` the last revert. */
 export type ProbeStage = (typeof probeStages)[number];
-
-const comparison = '(<=|>=|<|>|==) ?';
-const latency = (name: string) =>
-  optional(
-    string(
-      `${name} is a limit such as \`< 300ms\` on that quantile of the latencies, measured from the intended send time. Left out: not judged.`,
-      { max: 24, pattern: `^${comparison}[0-9]+(\\.[0-9]+)?(us|ms|s)$` },
-    ),
-  );
-
-/** What must hold of a probe's samples. */
-export const expectation = object(
-  'expect says what must hold of the samples of every stage the probe is asked for.',
-  {
-    successRate: optional(
-      string(
-        'successRate is a limit such as `>= 99%` on the share of samples that succeeded. Left out: every sample must succeed when there is no other limit (`that` and a plain probe); with latencies or `consecutiveFailures` only these are judged.',
-        { max: 24, pattern: `^${comparison}([0-9]|[1-9][0-9]|100)(\\.[0-9]+)?%$` },
-      ),
-    ),
-    latencyP50: latency('latencyP50'),
-    latencyP95: latency('latencyP95'),
-    latencyP99: latency('latencyP99'),
-    consecutiveFailures: optional(
-      string(
-        'consecutiveFailures is a limit such as `<= 3` on the longest row of failed samples. Left out: not judged.',
-        { max: 24, pattern: '^(<=|<) ?[0-9]+$' },
-      ),
-    ),
-    that: optional(
-      string(
-        'that is a CEL expression that must be true for a sample to succeed: over `object` when the probe names one, over `objects` when it reads a list. Only for `resource` probes.',
-        { max: 1024, min: 1 },
-      ),
-    ),
-  },
-  [
-    {
-      rule: 'has(self.successRate) || has(self.latencyP50) || has(self.latencyP95) || has(self.latencyP99) || has(self.consecutiveFailures) || has(self.that)',
-      message:
-        'must expect something: `successRate`, `latencyP50`, `latencyP95`, `latencyP99`, `consecutiveFailures` or `that`',
-    },
-  ],
-);
-
-/** What must hold of a probe's samples. */
-export type Expectation = Infer<typeof expectation>;
-
-const labelSelector = object(
-  'selector picks pods by their labels, like the selector of a Deployment.',
-  {
-    matchLabels: optional(
-      map('matchLabels are labels a pod must have.', string('A label value.', { max: 63 }), { max: 16 }),
-    ),
-    matchExpressions: optional(
-      list(
-        'matchExpressions must all hold.',
-        object(
-          'One requirement.',
-          {
-            key: string('key is the label.', { max: 317, min: 1 }),
-            operator: enumeration('operator relates the label to `values`.', ['In', 'NotIn', 'Exists', 'DoesNotExist']),
-            values: optional(list('values for `In` and `NotIn`.', string('A label value.', { max: 63 }), { max: 32 })),
-          },
-          [
-            {
-              rule: "self.operator in ['In', 'NotIn'] ? has(self.values) && self.values.size() > 0 : !has(self.values) || self.values.size() == 0",
-              message:
-                '`values` must be given for `In` and `NotIn`, and must not be given for `Exists` and `DoesNotExist`',
-            },
-          ],
-        ),
-        { max: 16 },
-      ),
-    ),
-  },
-  [
-    {
-      rule: '(has(self.matchLabels) && self.matchLabels.size() > 0) || (has(self.matchExpressions) && self.matchExpressions.size() > 0)',
-      message: 'must not be empty: an empty selector would pick every pod of the namespace',
-    },
-  ],
-);
-
-/** A label selector as in `metav1.LabelSelector`. */
-export type LabelSelector = Infer<typeof labelSelector>;
-
-const podTargets = object(
-  "pods says which pods of the run's namespace are candidates. Terminating, completed and not Ready pods never are.",
-  {
-    selector: optional(labelSelector),
-    names: optional(
-      list('names lists pods by name.', string('The name of a pod.', { max: 253, min: 1 }), {
-        max: 20,
-        min: 1,
-        set: true,
-      }),
-    ),
-    workload: optional(
-      object('workload picks the pods that belong to one workload.', {
-        kind: enumeration('kind of the workload.', ['Deployment', 'StatefulSet', 'DaemonSet', 'ReplicaSet']),
-        name: string('name of the workload.', { max: 253, min: 1 }),
-      }),
-    ),
-    minAge: defaulted(
-      duration('minAge leaves out pods that were created more recently than this. Default 10s.', { zero: true }),
-      '10s',
-    ),
-    unmanaged: defaulted(
-      boolean(
-        'unmanaged also admits pods that nothing would replace one for one: without a controller, of a DaemonSet, or static. Default false.',
-      ),
-      false,
-    ),
-  },
-  [exactlyOne(['selector', 'names', 'workload'], 'what to pick pods by')],
-);
-
-const targets = object(
-  'targets says what the fault is applied to. One pod when neither `count` nor `percent` is given.',
-  {
-    pods: podTargets,
-    count: optional(
-      integer('count is how many of the candidates are drawn; all of them when there are fewer.', {
-        min: 1,
-        max: 10_000,
-      }),
-    ),
-    percent: optional(
-      integer('percent (1 to 100) of the candidates is drawn, rounded down, but at least one.', { min: 1, max: 100 }),
-    ),
-  },
-  [
-    {
-      rule: '!(has(self.count) && has(self.percent))',
-      message: 'at most one of `count`, `percent` may be given',
-    },
-  ],
-);
-
-/** What a step's fault is applied to. */
-export type Targets = Infer<typeof targets>;
 
 const stepFields = {
   name: string('name of the step, unique in the method; it becomes part of the names of injections.', {

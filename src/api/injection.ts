@@ -1,4 +1,3 @@
-import { conditions } from './conditions.js';
 import type { Member } from './experiment.js';
 import type { Kind, Resource } from './kind.js';
 import type { Schema } from './schema.js';
@@ -61,7 +60,6 @@ const injectionStatus = object('status, written by whoever applies the fault.', 
   targets: optional(
     list('targets says how far the fault is on each.', targetStatus, { max: MAX_TARGETS_PER_INJECTION, key: 'uid' }),
   ),
-  conditions: optional(conditions),
 });
 
 /** `Injection.spec`; the fault stands beside these fields under its own name. */

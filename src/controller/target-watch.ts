@@ -1,4 +1,5 @@
-import type { LabelSelector, Targets } from '../api/experiment.js';
+import { selectorText } from '../api/selector.js';
+import type { Targets } from '../api/targets.js';
 import type { Client } from '../kubernetes/client.js';
 import { ApiError } from '../kubernetes/errors.js';
 import { Reflector } from '../kubernetes/reflector.js';
@@ -124,15 +125,4 @@ export class TargetWatch {
     this.#pods.push(reflector);
     reflector.start();
   }
-}
-
-/** A label selector as the API server's list takes it. */
-export function selectorText({ matchLabels = {}, matchExpressions = [] }: LabelSelector): string {
-  const labels = Object.entries(matchLabels).map(([key, value]) => `${key}=${value}`);
-  const expressions = matchExpressions.map(({ key, operator, values = [] }) => {
-    if (operator === 'Exists') return key;
-    if (operator === 'DoesNotExist') return `!${key}`;
-    return `${key} ${operator === 'In' ? 'in' : 'notin'} (${values.join(',')})`;
-  });
-  return [...labels, ...expressions].join(',');
 }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import type { Targets } from '../api/experiment.js';
 import type { Removed } from '../api/experiment-run.js';
+import type { Targets } from '../api/targets.js';
 import { parseDuration } from '../stats/duration.js';
 import type { Pod } from './observed.js';
 

@@ -1,7 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { intervalOf } from './http.js';
 import { probeOf, probes } from './index.js';
-import { selectorText } from './resource.js';
 
 /** What the check of a probe says, as `path: message` lines. */
 function problems(entry: { expect?: object; [probe: string]: unknown }): string[] {
@@ -72,20 +71,6 @@ describe('a resource probe', () => {
     const found = problems({ resource, expect: expectation });
     expect(found).toHaveLength(1);
     expect(found[0]).toMatch(new RegExp(problem));
-  });
-
-  test('writes its label selector as the API server takes it', () => {
-    const selector = {
-      matchLabels: { app: 'shop', tier: 'front' },
-      matchExpressions: [
-        { key: 'zone', operator: 'In' as const, values: ['a', 'b'] },
-        { key: 'size', operator: 'NotIn' as const, values: ['xl'] },
-        { key: 'team', operator: 'Exists' as const },
-        { key: 'old', operator: 'DoesNotExist' as const },
-      ],
-    };
-    expect(selectorText(selector)).toBe('app=shop,tier=front,zone in (a,b),size notin (xl),team,!old');
-    expect(selectorText(undefined)).toBe('');
   });
 });
 

@@ -1,23 +1,9 @@
-import type { Expectation } from '../api/experiment.js';
-import { defaulted, duration, enumeration, type Infer, list, map, object, optional, string } from '../api/schema.js';
+import type { Expectation } from '../api/expectation.js';
+import { defaulted, duration, type Infer, object, optional, string } from '../api/schema.js';
+import { labelSelector, selectorText } from '../api/selector.js';
 import { parseDuration } from '../stats/duration.js';
 import { checkExpression } from './cel.js';
 import { type ProbeProblem, probe, type ResourceQuery, type Sampler, type SamplerContext } from './probe.js';
-
-const requirement = object(
-  'One requirement.',
-  {
-    key: string('key is the label.', { max: 317, min: 1 }),
-    operator: enumeration('operator relates the label to `values`.', ['In', 'NotIn', 'Exists', 'DoesNotExist']),
-    values: optional(list('values for `In` and `NotIn`.', string('A label value.', { max: 63 }), { max: 32 })),
-  },
-  [
-    {
-      rule: "self.operator in ['In', 'NotIn'] ? has(self.values) && self.values.size() > 0 : !has(self.values) || self.values.size() == 0",
-      message: '`values` must be given for `In` and `NotIn`, and must not be given for `Exists` and `DoesNotExist`',
-    },
-  ],
-);
 
 const schema = object(
   "resource reads objects of the run's namespace, or one that has no namespace, and evaluates `expect.that` on them.",
@@ -37,14 +23,8 @@ const schema = object(
       }),
     ),
     selector: optional(
-      object(
+      labelSelector(
         'selector picks objects by their labels. They are `objects` in `expect.that`. With neither `name` nor `selector` these are all objects of the kind.',
-        {
-          matchLabels: optional(
-            map('matchLabels are labels an object must have.', string('A label value.', { max: 63 }), { max: 16 }),
-          ),
-          matchExpressions: optional(list('matchExpressions must all hold.', requirement, { max: 16 })),
-        },
       ),
     ),
     interval: defaulted(duration('interval between two samples, from 100ms to 1m. Default 1s.'), '1s'),
@@ -88,13 +68,13 @@ function variableOf({ name }: { name?: string }): 'object' | 'objects' {
 }
 
 function sampler(spec: ResourceSpec, { namespace, expect, services }: SamplerContext): Sampler {
-  const labelSelector = selectorText(spec.selector);
+  const picked = spec.selector && selectorText(spec.selector);
   const query: ResourceQuery = {
     apiVersion: spec.apiVersion,
     kind: spec.kind,
     namespace,
     ...(spec.name !== undefined && { name: spec.name }),
-    ...(labelSelector !== '' && { labelSelector }),
+    ...(picked && { labelSelector: picked }),
   };
   let reading = false;
   return {
@@ -106,17 +86,6 @@ function sampler(spec: ResourceSpec, { namespace, expect, services }: SamplerCon
       });
     },
   };
-}
-
-/** A label selector as the API server takes it in a query: `app=shop,tier in (a,b),!old`; empty when it picks all. */
-export function selectorText(selector: ResourceSpec['selector']): string {
-  const labels = Object.entries(selector?.matchLabels ?? {}).map(([key, value]) => `${key}=${value}`);
-  const expressions = (selector?.matchExpressions ?? []).map(({ key, operator, values }) => {
-    if (operator === 'Exists') return key;
-    if (operator === 'DoesNotExist') return `!${key}`;
-    return `${key} ${operator === 'In' ? 'in' : 'notin'} (${(values ?? []).join(',')})`;
-  });
-  return [...labels, ...expressions].join(',');
 }
 
 /** Reads objects from the API server and evaluates an expression on them. */

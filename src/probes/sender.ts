@@ -1,4 +1,4 @@
-import type { Expectation } from '../api/experiment.js';
+import type { Expectation } from '../api/expectation.js';
 import type { Sample } from '../stats/window.js';
 import type { AddressPolicy } from './address-policy.js';
 import { monotonicMilliseconds } from './clock.js';
