@@ -127,9 +127,12 @@ function functionCall([name, args]: [string, Node[]], scope: Scope): Estimate {
   if (name === 'has') return { cost: base, shape: SCALAR };
   if (name === 'matches') return { cost: base + regexCost(size, inputs[1]?.shape.size ?? 1), shape: SCALAR };
   if (name === 'dyn') return { cost: base + 1, shape: inputs[0]?.shape ?? SCALAR };
+  if (CONSTANT_FUNCTIONS.has(name)) return { cost: base + 1, shape: SCALAR };
   // string(), url() and the like read their text once.
-  return { cost: base + 1 + size * TRAVERSAL_FACTOR, shape: name === 'size' ? SCALAR : { size: Math.max(size, 32) } };
+  return { cost: base + 1 + size * TRAVERSAL_FACTOR, shape: { size: Math.max(size, 32) } };
 }
+
+const CONSTANT_FUNCTIONS = new Set(['size', 'goDuration', 'timestamp', 'int', 'double', 'bool', 'isURL', 'isQuantity']);
 
 function regexCost(text: number, pattern: number): number {
   return (text + 1) * TRAVERSAL_FACTOR * Math.max(1, pattern * REGEX_FACTOR);
@@ -169,6 +172,8 @@ const regex: MethodCost = (target, [pattern = 1]) => ({
   shape: { size: target.size, items: target },
 });
 
+const pairwise: MethodCost = (_, [left = 1, right = 1]) => ({ cost: left * right, shape: SCALAR });
+
 const affix: MethodCost = (_, [argument = 1]) => ({ cost: argument * TRAVERSAL_FACTOR, shape: SCALAR });
 
 const unwrap: MethodCost = (target) => ({ cost: 1, shape: target });
@@ -182,10 +187,23 @@ const METHODS: Record<string, MethodCost> = {
   goMatches: regex,
   find: regex,
   findAll: regex,
-  contains: ({ size }, [argument = 1]) => ({
-    cost: Math.max(1, size * TRAVERSAL_FACTOR * Math.max(1, argument * TRAVERSAL_FACTOR)),
+  contains: ({ size }, [first = 1, second]) => ({
+    cost:
+      second === undefined
+        ? Math.max(1, size * TRAVERSAL_FACTOR * Math.max(1, first * TRAVERSAL_FACTOR))
+        : first * second,
     shape: SCALAR,
   }),
+  equivalent: pairwise,
+  intersects: pairwise,
+  split: (target, sizes) => {
+    const { cost, shape } = textMethod(target, sizes);
+    return { cost: 10 + cost, shape };
+  },
+  goJoin: (target) => {
+    const size = target.size * itemShape(target).size;
+    return { cost: Math.max(1, size * TRAVERSAL_FACTOR), shape: { size } };
+  },
   startsWith: affix,
   endsWith: affix,
   size: constant,
@@ -196,7 +214,7 @@ const METHODS: Record<string, MethodCost> = {
   indexOf: searchable(overItems),
   lastIndexOf: searchable(overItems),
   replace: ({ size }, [, replacement = 1]) => ({
-    cost: size * TRAVERSAL_FACTOR,
+    cost: 2 * size * TRAVERSAL_FACTOR,
     shape: { size: size * Math.max(1, replacement) },
   }),
   orValue: unwrap,

@@ -38,8 +38,9 @@ function printDuration({ seconds, nanos }: CelDuration): string {
   return `${negative ? '-' : ''}${whole}${fraction === '' ? '' : `.${fraction}`}s`;
 }
 
-/** Calls to functions whose version in cel-js can hang (JavaScript patterns) or differs from Go's. */
+/** Calls to functions whose version in cel-js can hang (JavaScript patterns), differs from Go's, or takes no sets. */
 const METHOD_REPLACEMENTS: Record<string, string> = {
+  join: 'goJoin',
   matches: 'goMatches',
   lowerAscii: 'goLowerAscii',
   upperAscii: 'goUpperAscii',
@@ -114,7 +115,7 @@ function goWording(summary: string): string {
     .replace(/^No such key: (.*)$/, "undefined field '$1'")
     .replace(/^Unknown variable: (.*)$/, "undeclared reference to '$1' (in container '')")
     .replace(
-      /\bgo(Matches|LowerAscii|UpperAscii|Duration)\b/,
+      /\bgo(Join|Matches|LowerAscii|UpperAscii|Duration)\b/,
       (_, name: string) => name.charAt(0).toLowerCase() + name.slice(1),
     );
 }

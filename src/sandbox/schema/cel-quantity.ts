@@ -15,7 +15,7 @@ export function parseQuantity(text: string): Quantity {
   const match = text.length > 64 ? null : SYNTAX.exec(text);
   const [, sign = '', whole = '', fraction = '', suffix = '', exponent] = match ?? [];
   if (!match || whole + fraction === '')
-    throw new Error('quantities must match the regular expression of a number with a suffix');
+    throw new Error("quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'");
   const shift = BINARY[suffix];
   const power = shift === undefined ? (DECIMAL[suffix] ?? Number(exponent ?? 0)) : 0;
   const scale = 9 + power - fraction.length;

@@ -70,9 +70,9 @@ export function itemShape(shape: Shape): Shape {
   return UNKNOWN;
 }
 
-/** What a comprehension variable takes: the items of a list, the keys of a map. */
+/** What a comprehension variable takes: the items of a list, the keys of a map (whose length the API server ignores). */
 export function elementShape(shape: Shape): Shape {
-  return shape.node?.additional ? UNKNOWN : itemShape(shape);
+  return shape.node?.additional ? SCALAR : itemShape(shape);
 }
 
 /** A field, item or entry of a value. */

@@ -85,5 +85,11 @@ export function registerStrings(environment: Environment): void {
       { async: false },
     )
     .registerFunction('string.findAll(string, int): list<string>', findAll, { async: false })
+    .registerFunction('list<string>.goJoin(): string', (list: Iterable<string>) => [...list].join(''), { async: false })
+    .registerFunction(
+      'list<string>.goJoin(string): string',
+      (list: Iterable<string>, separator: string) => [...list].join(separator),
+      { async: false },
+    )
     .registerFunction('string.format(list<dyn>): string', format, { async: false });
 }

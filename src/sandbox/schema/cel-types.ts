@@ -51,32 +51,34 @@ export class CelTypes {
     return type;
   }
 
-  #create(node: SchemaNode, hint: string): CelType {
-    const type = this.#createNotNull(node, hint);
-    // A static type has no null, so a nullable field is typed when it is used.
-    if (node.nullable) return { name: 'dyn', toCel: (value) => (value === null ? null : type.toCel(value)) };
-    return type;
+  /** In lists and maps a nullable value can be null, which no static type has. (A null property counts as absent.) */
+  #elementType(node: SchemaNode, hint: string): CelType {
+    const type = this.typeOf(node, hint);
+    return node.nullable ? { name: 'dyn', toCel: (value) => (value === null ? null : type.toCel(value)) } : type;
   }
 
-  #createNotNull(node: SchemaNode, hint: string): CelType {
+  #create(node: SchemaNode, hint: string): CelType {
     const { type, format } = node.schema;
     if (type === 'integer') return { name: 'int', toCel: (value: number) => BigInt(value) };
     if (type === 'number') return { name: 'double', toCel: identity };
     if (type === 'boolean') return { name: 'bool', toCel: identity };
     if (type === 'string') return stringType(format);
-    if (type === 'array' && node.items) return this.#list(node.items, hint);
+    if (type === 'array' && node.items) return this.#list(node, node.items, hint);
     if (type === 'object' && node.additional) return this.#map(node.additional, hint);
-    if (node.properties || (type === 'object' && !node.open)) return this.#object(node, hint);
+    if (type === 'object' || node.properties) return this.#object(node, hint);
     return { name: 'dyn', toCel: untyped };
   }
 
-  #list(items: SchemaNode, hint: string): CelType {
-    const item = this.typeOf(items, `${hint}.items`);
-    return { name: `list<${item.name}>`, toCel: (list: Json[]) => list.map(item.toCel) };
+  #list(list: SchemaNode, items: SchemaNode, hint: string): CelType {
+    const item = this.#elementType(items, `${hint}.items`);
+    // Sets are equal whatever their order, and cel-js compares JavaScript's sets so.
+    const isSet = list.schema['x-kubernetes-list-type'] === 'set';
+    const toCel = (values: Json[]) => values.map(item.toCel);
+    return { name: `list<${item.name}>`, toCel: isSet ? (values: Json[]) => new Set(toCel(values)) : toCel };
   }
 
   #map(values: SchemaNode, hint: string): CelType {
-    const value = this.typeOf(values, `${hint}.values`);
+    const value = this.#elementType(values, `${hint}.values`);
     const toCel = (object: Record<string, Json>) =>
       new Map(Object.entries(object).map(([key, entry]) => [key, value.toCel(entry)]));
     return { name: `map<string, ${value.name}>`, toCel };
@@ -87,7 +89,8 @@ export class CelTypes {
     const fields = new Map<string, { property: string; type: CelType }>();
     for (const [property, child] of node.properties ?? []) {
       const escaped = escapeProperty(property);
-      if (escaped !== undefined) fields.set(escaped, { property, type: this.typeOf(child, `${hint}.${property}`) });
+      if (escaped !== undefined && hasType(child))
+        fields.set(escaped, { property, type: this.typeOf(child, `${hint}.${property}`) });
     }
     if (node.resource) this.#addResourceFields(node, fields, hint);
     const ctor = class {};
@@ -120,6 +123,11 @@ export class CelTypes {
   }
 }
 
+/** Rules cannot see a value of which the schema says nothing but that unknown fields are kept. */
+function hasType({ schema }: SchemaNode): boolean {
+  return schema.type !== undefined || schema['x-kubernetes-int-or-string'] === true;
+}
+
 function identity(value: Json): Json {
   return value;
 }
@@ -137,7 +145,7 @@ function converter(ctor: new () => object, fields: Map<string, { property: strin
   return (object: Record<string, Json>) => {
     const instance = new ctor() as Record<string, unknown>;
     for (const { field, property, type } of entries) {
-      if (Object.hasOwn(object, property)) instance[field] = type.toCel(object[property]);
+      if (Object.hasOwn(object, property) && object[property] !== null) instance[field] = type.toCel(object[property]);
     }
     return instance;
   };

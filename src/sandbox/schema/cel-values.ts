@@ -30,7 +30,7 @@ const SECOND = 1_000_000_000n;
 export function parseDuration(text: string): CelDuration {
   const body = /^[+-]/.test(text) ? text.slice(1) : text;
   if (text.length > 64 || !/^(0|((\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h))+)$/.test(body))
-    throw new Error(`time: invalid duration ${JSON.stringify(text)}`);
+    throw new Error("type conversion error from 'string' to 'google.protobuf.Duration'");
   let nanos = 0n;
   for (const [, whole = '', fraction = '', unit = ''] of body.matchAll(/(\d*)\.?(\d*)(ns|us|µs|μs|ms|s|m|h)/g)) {
     const scale = UNITS[unit] ?? 0n;
@@ -51,11 +51,17 @@ export function equalCel(left: unknown, right: unknown): boolean {
     // biome-ignore lint/suspicious/noDoubleEquals: 1n and 1 are equal in CEL
     return isNumber(left) && isNumber(right) && left == right;
   }
+  if (left instanceof Set || right instanceof Set) return equalSets(left, right);
   if (left.constructor !== right.constructor) return false;
   if (left instanceof Date) return left.getTime() === (right as Date).getTime();
   if (isDuration(left))
     return left.seconds === (right as CelDuration).seconds && left.nanos === (right as CelDuration).nanos;
   return equalStructures(left as Record<string, unknown>, right as Record<string, unknown>);
+}
+
+function equalSets(left: object, right: object): boolean {
+  const [first, second] = [[...(left as Iterable<unknown>)], [...(right as Iterable<unknown>)]];
+  return first.length === second.length && first.every((item) => second.some((other) => equalCel(item, other)));
 }
 
 function isNumber(value: unknown): boolean {

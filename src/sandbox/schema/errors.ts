@@ -26,6 +26,12 @@ function fieldError(place: Place, reason: FieldReason, message: string, detail: 
   return { field: formatPath(place), path: [...place], ...rest };
 }
 
+/** A rule that failed: scalars are shown, objects and lists are not. */
+export function ruleFailed(path: Path, value: Json, detail: string): FieldError {
+  if (typeof value !== 'object') return invalid(path, value, detail);
+  return fieldError(path, 'FieldValueInvalid', `Invalid value: ${detail}`, detail);
+}
+
 /** `Invalid value: "object": exactly one of … must be given` */
 export function invalid(place: Place, value: Json, detail: string): FieldError {
   return fieldError(place, 'FieldValueInvalid', `Invalid value: ${formatValue(value)}: ${detail}`, detail, value);
@@ -83,9 +89,23 @@ export function duplicate(place: Place, value: Json, detail = 'must be unique'):
   return fieldError(place, 'FieldValueDuplicate', `Duplicate value: ${formatValue(value)}`, detail, value);
 }
 
+/** The same for a rule that says so of an object or a list, which is not shown. */
+export function ruleFoundDuplicate(path: Path, value: Json, detail: string): FieldError {
+  if (typeof value !== 'object') return duplicate(path, value, detail);
+  return fieldError(path, 'FieldValueDuplicate', 'Duplicate value', detail);
+}
+
 /** `Forbidden: …` */
 export function forbidden(place: Place, detail: string): FieldError {
   return fieldError(place, 'FieldValueForbidden', `Forbidden: ${detail}`, detail);
+}
+
+/**
+ * Without a field, as the API server answers where it lost track of it: logical combinations and integer formats. The
+ * path is kept.
+ */
+export function withoutField(path: Path, detail: string): FieldError {
+  return { ...invalid(path, '', detail), field: '<nil>' };
 }
 
 /** Thrown when a CRD's schema would be refused; `problems` lists everything that is wrong with it. */

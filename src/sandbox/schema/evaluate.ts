@@ -1,4 +1,4 @@
-import { duplicate, forbidden, invalid, required } from './errors.js';
+import { forbidden, invalid, required, ruleFailed, ruleFoundDuplicate } from './errors.js';
 import { childNode, type SchemaNode, typeName } from './node.js';
 import { oldSelfValue, type Rule, type RuleNode } from './rules.js';
 import { type FieldError, isObject, type Json, type Path } from './types.js';
@@ -76,6 +76,12 @@ function lazily<T>(make: () => T): () => T {
   };
 }
 
+function goWording(text: string): string {
+  return text
+    .replace(/^No such key: index out of bounds, index (-?\d+).*/, 'index out of bounds: $1')
+    .replace(/^No such key/, 'no such key');
+}
+
 /** An old object stored under another schema may not even have the right types: that too is a failed evaluation. */
 function runRule(
   rule: Rule,
@@ -88,7 +94,7 @@ function runRule(
     return rule.program.evaluate(values) === true ? undefined : failure(rule, values, value, path);
   } catch (error) {
     const { summary, message } = error as { summary?: string; message: string };
-    const cause = (summary ?? message).replace(/^No such key/, 'no such key');
+    const cause = goWording(summary ?? message);
     return invalid(path, typeName(value), `${cause} evaluating rule: ${rule.source.message ?? rule.source.rule}`);
   }
 }
@@ -102,9 +108,9 @@ function failure(rule: Rule, variables: Record<string, unknown>, value: Json, pa
     case 'FieldValueForbidden':
       return forbidden(place, message);
     case 'FieldValueDuplicate':
-      return duplicate(place, typeName(value), message);
+      return ruleFoundDuplicate(place, value, message);
     default:
-      return invalid(place, typeName(value), message);
+      return ruleFailed(place, value, message);
   }
 }
 

@@ -3,7 +3,7 @@ import { invalid, SchemaError, tooLong } from './errors.js';
 import { evaluateRules } from './evaluate.js';
 import { buildNode, type SchemaNode } from './node.js';
 import { formatUnknown, prune } from './prune.js';
-import { compileRules } from './rules.js';
+import { compileRules, type RuleNode } from './rules.js';
 import { structuralProblems } from './structural.js';
 import type { FieldError, FieldReason, Json, JsonSchema } from './types.js';
 import { validate, type Walk } from './validate.js';
@@ -53,8 +53,8 @@ export function compileSchema(openAPIV3Schema: JsonSchema): CompiledSchema {
   // The later checks count on a structural schema.
   if (problems.length > 0) throw new SchemaError(problems);
   const root = buildNode(openAPIV3Schema, true);
-  checkDefaults(root, ROOT, problems);
   const rules = compileRules(root, ROOT, problems);
+  checkDefaults(root, rules, ROOT, problems);
   if (problems.length > 0) throw new SchemaError(problems);
 
   return {
@@ -82,20 +82,26 @@ function rulesNotChecked(): FieldError {
   );
 }
 
-function checkDefaults(node: SchemaNode, at: string, problems: FieldError[]): void {
-  const { default: value } = node.schema;
-  if (value !== undefined) {
-    const unknown: (string | number)[][] = [];
-    const copy = prune(node, value, [], unknown);
-    for (const path of formatUnknown(unknown))
-      problems.push(invalid(`${at}.default`, value, `must not have unknown fields: ${path}`));
-    applyDefaults(node, copy);
-    const walk: Walk = { path: [], errors: [] };
-    validate(node, copy, walk);
-    for (const { field, message } of walk.errors)
-      problems.push(invalid(`${at}.default${field === '<nil>' ? '' : `.${field}`}`, value, message));
+function checkDefaults(node: SchemaNode, rules: RuleNode | undefined, at: string, problems: FieldError[]): void {
+  if (node.schema.default !== undefined) problems.push(...defaultProblems(node, rules, `${at}.default`));
+  for (const [name, child] of node.properties ?? []) {
+    checkDefaults(child, rules?.properties.get(name), `${at}.properties[${name}]`, problems);
   }
-  for (const [name, child] of node.properties ?? []) checkDefaults(child, `${at}.properties[${name}]`, problems);
-  if (node.items) checkDefaults(node.items, `${at}.items`, problems);
-  if (node.additional) checkDefaults(node.additional, `${at}.additionalProperties`, problems);
+  if (node.items) checkDefaults(node.items, rules?.items, `${at}.items`, problems);
+  if (node.additional) checkDefaults(node.additional, rules?.values, `${at}.additionalProperties`, problems);
+}
+
+function defaultProblems(node: SchemaNode, rules: RuleNode | undefined, at: string): FieldError[] {
+  const unknown: (string | number)[][] = [];
+  const copy = prune(node, node.schema.default, [], unknown);
+  if (unknown.length > 0) return [invalid(at, node.schema.default, 'must not have unknown fields')];
+  applyDefaults(node, copy);
+  const walk: Walk = { path: [], errors: [] };
+  validate(node, copy, walk);
+  if (rules && walk.errors.length === 0) walk.errors.push(...evaluateRules(rules, copy, undefined));
+  return walk.errors.map((error) => ({
+    ...error,
+    field: error.path.length === 0 ? at : `${at}.${error.field}`,
+    path: [],
+  }));
 }

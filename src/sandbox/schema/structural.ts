@@ -1,6 +1,6 @@
+import { type At, checkCombinations, checkCompleteness, checkPattern, child, type Problems } from './combinations.js';
 import { forbidden, invalid, notSupported, required } from './errors.js';
-import { compilePattern } from './patterns.js';
-import { type FieldError, isObject, type Json, type JsonSchema } from './types.js';
+import { type FieldError, isObject, type JsonSchema } from './types.js';
 
 const TYPES = ['array', 'boolean', 'integer', 'number', 'object', 'string'];
 const LIST_TYPES = ['atomic', 'set', 'map'];
@@ -17,25 +17,8 @@ const FORBIDDEN = [
   'xml',
   'deprecated',
 ];
-const FORBIDDEN_IN_VALUE_VALIDATION = [
-  'additionalProperties',
-  'default',
-  'description',
-  'nullable',
-  'title',
-  'type',
-  'x-kubernetes-preserve-unknown-fields',
-  'x-kubernetes-embedded-resource',
-  'x-kubernetes-list-type',
-  'x-kubernetes-validations',
-];
-
 /** The root's type is checked before, with its own message. */
 const ROOT = 'root';
-
-type Problems = FieldError[];
-/** A place inside a schema, such as `spec.validation.openAPIV3Schema.properties[spec]`. */
-type At = string;
 
 /**
  * What KEP-2335 asks of a schema: one type at every node, no references, and logical combinations that only restrict
@@ -52,9 +35,12 @@ export function structuralProblems(schema: JsonSchema, at: At): FieldError[] {
         : invalid(path, schema.type, 'must be object at the root'),
     );
   }
+  if (schema.additionalProperties !== undefined)
+    problems.push(forbidden(`${at}.additionalProperties`, 'must not be used at the root'));
   if (schema.nullable) problems.push(forbidden(`${at}.nullable`, 'nullable cannot be true at the root'));
   checkRootMetadata(schema, at, problems);
   checkNode(schema, at, ROOT, problems);
+  checkCompleteness(schema, schema, at, at, problems);
   return problems;
 }
 
@@ -76,10 +62,6 @@ function checkRootMetadata(schema: JsonSchema, at: At, problems: Problems): void
     problems.push(forbidden(`${path}.default`, 'must not be set in top-level metadata'));
 }
 
-function child(at: At, keyword: string, key: string | number): string {
-  return `${at}.${keyword}[${key}]`;
-}
-
 function checkNode(schema: JsonSchema, at: At, kind: string, problems: Problems): void {
   if (!isObject(schema)) {
     problems.push(invalid(at, schema, 'must be a schema'));
@@ -91,21 +73,7 @@ function checkNode(schema: JsonSchema, at: At, kind: string, problems: Problems)
   checkExtensions(schema, at, problems);
   checkListType(schema, at, problems);
   checkChildren(schema, at, problems);
-  for (const [keyword, parts] of combinations(schema)) {
-    parts.forEach((part, index) => {
-      const path = keyword === 'not' ? `${at}.not` : child(at, keyword, index);
-      checkValueValidation(part, schema, path, problems);
-    });
-  }
-}
-
-function combinations(schema: JsonSchema): [string, JsonSchema[]][] {
-  return [
-    ['allOf', schema.allOf ?? []],
-    ['anyOf', schema.anyOf ?? []],
-    ['oneOf', schema.oneOf ?? []],
-    ['not', schema.not ? [schema.not] : []],
-  ];
+  checkCombinations(schema, at, problems);
 }
 
 function checkNodeType(schema: JsonSchema, at: At, kind: string, problems: Problems): void {
@@ -115,8 +83,6 @@ function checkNodeType(schema: JsonSchema, at: At, kind: string, problems: Probl
     if (!typeless && kind !== ROOT) problems.push(required(path, `must not be empty for specified ${kind}`));
   } else if (!TYPES.includes(schema.type)) {
     problems.push(notSupported(path, schema.type, TYPES));
-  } else if (schema['x-kubernetes-int-or-string']) {
-    problems.push(forbidden(path, 'must be empty if x-kubernetes-int-or-string is true'));
   }
 }
 
@@ -133,26 +99,16 @@ function checkKeywords(schema: JsonSchema, at: At, problems: Problems): void {
     );
   if (schema.additionalProperties === false)
     problems.push(forbidden(`${at}.additionalProperties`, 'additionalProperties cannot be set to false'));
-  if (schema.additionalProperties !== undefined && schema.properties !== undefined) {
+  if (isObject(schema.additionalProperties) && Object.keys(schema.properties ?? {}).length > 0) {
     problems.push(forbidden(`${at}.additionalProperties`, 'additionalProperties and properties are mutual exclusive'));
   }
-  if (schema.type === 'array' && schema.items === undefined && !schema['x-kubernetes-preserve-unknown-fields'])
+  if (schema.type === 'array' && schema.items === undefined)
     problems.push(required(`${at}.items`, 'must be specified'));
   if (Array.isArray(schema.items))
     problems.push(forbidden(`${at}.items`, 'items must be a schema object and not an array'));
   if (schema.pattern !== undefined) checkPattern(schema.pattern, at, problems);
   if (schema.enum !== undefined && !Array.isArray(schema.enum))
     problems.push(invalid(`${at}.enum`, schema.enum, 'must be a list'));
-}
-
-function checkPattern(pattern: Json, at: At, problems: Problems): void {
-  try {
-    compilePattern(String(pattern));
-  } catch (error) {
-    problems.push(
-      invalid(`${at}.pattern`, pattern, `must be a valid regular expression, but isn't: ${(error as Error).message}`),
-    );
-  }
 }
 
 function checkBounds(schema: JsonSchema, at: At, problems: Problems): void {
@@ -170,7 +126,7 @@ function checkExtensions(schema: JsonSchema, at: At, problems: Problems): void {
   if (!schema['x-kubernetes-embedded-resource']) return;
   if (schema.type !== 'object')
     problems.push(invalid(`${at}.type`, schema.type, 'must be object if x-kubernetes-embedded-resource is true'));
-  if (!schema['x-kubernetes-preserve-unknown-fields'] && !schema.properties) {
+  if (!schema['x-kubernetes-preserve-unknown-fields'] && Object.keys(schema.properties ?? {}).length === 0) {
     problems.push(
       required(
         `${at}.properties`,
@@ -191,18 +147,17 @@ function checkListType(schema: JsonSchema, at: At, problems: Problems): void {
   if (schema.type !== 'array')
     problems.push(invalid(`${at}.type`, schema.type ?? '', 'must be array if x-kubernetes-list-type is specified'));
   if (!LIST_TYPES.includes(listType)) problems.push(notSupported(path, listType, LIST_TYPES));
-  if (listType === 'set' && !isAtomic(schema.items))
-    problems.push(forbidden(path, 'items must be scalars or atomic if x-kubernetes-list-type is set'));
+  if (listType === 'set') checkSetItems(schema.items, at, problems);
   if (listType === 'map') checkMapKeys(schema, keys ?? [], at, problems);
 }
 
-function isAtomic(items: JsonSchema | undefined): boolean {
-  if (items?.type === 'object') return items['x-kubernetes-map-type'] === 'atomic';
-  return (
-    items?.type !== 'array' ||
-    items['x-kubernetes-list-type'] === undefined ||
-    items['x-kubernetes-list-type'] === 'atomic'
-  );
+function checkSetItems(items: JsonSchema | undefined, at: At, problems: Problems): void {
+  const keyword = { object: 'x-kubernetes-map-type', array: 'x-kubernetes-list-type' }[items?.type ?? ''];
+  const value = keyword && items?.[keyword];
+  // A list is atomic unless it says otherwise, an object only when it says so.
+  if (keyword === undefined || value === 'atomic' || (value === undefined && items?.type === 'array')) return;
+  const detail = 'must be atomic as item of a list with x-kubernetes-list-type=set';
+  problems.push(invalid(`${at}.items.${keyword}`, value ?? null, detail));
 }
 
 function checkMapKeys(schema: JsonSchema, keys: string[], at: At, problems: Problems): void {
@@ -230,36 +185,4 @@ function checkChildren(schema: JsonSchema, at: At, problems: Problems): void {
   if (isObject(schema.items)) checkNode(schema.items, `${at}.items`, 'array items', problems);
   if (isObject(schema.additionalProperties))
     checkNode(schema.additionalProperties, `${at}.additionalProperties`, 'object fields', problems);
-}
-
-/** Below allOf, anyOf, oneOf and not: only restrictions, and only of what `structure` names. */
-function checkValueValidation(schema: JsonSchema, structure: JsonSchema, at: At, problems: Problems): void {
-  const intOrString = structure['x-kubernetes-int-or-string'] === true;
-  for (const keyword of FORBIDDEN_IN_VALUE_VALIDATION) {
-    if (keyword === 'type' && intOrString) continue;
-    if (schema[keyword] !== undefined)
-      problems.push(forbidden(`${at}.${keyword}`, 'must be undefined to be structural'));
-  }
-  if (schema.pattern !== undefined) checkPattern(schema.pattern, at, problems);
-  checkNamedOutside(schema, structure, at, problems);
-  for (const [keyword, parts] of combinations(schema)) {
-    parts.forEach((part, index) => {
-      const path = keyword === 'not' ? `${at}.not` : child(at, keyword, index);
-      checkValueValidation(part, structure, path, problems);
-    });
-  }
-}
-
-const NAMED_OUTSIDE = 'because it is defined in a logical combination, it must be specified outside of it too';
-
-function checkNamedOutside(schema: JsonSchema, structure: JsonSchema, at: At, problems: Problems): void {
-  for (const [name, property] of Object.entries(schema.properties ?? {})) {
-    const beside = structure.properties?.[name];
-    const path = child(at, 'properties', name);
-    if (beside) checkValueValidation(property, beside, path, problems);
-    else problems.push(required(path, NAMED_OUTSIDE));
-  }
-  if (!schema.items) return;
-  if (structure.items) checkValueValidation(schema.items, structure.items, `${at}.items`, problems);
-  else problems.push(required(`${at}.items`, NAMED_OUTSIDE));
 }

@@ -105,7 +105,7 @@ describe('validation answers as kube-apiserver words them', () => {
       'a number beyond int32',
       { type: 'integer', format: 'int32' },
       2 ** 31,
-      ['spec: Invalid value: 2147483648: Checked value must be of type integer with format int32 in spec'],
+      ['<nil>: Invalid value: "": Checked value must be of type integer with format int32 in spec'],
     ],
     [
       'a date that does not exist',
@@ -124,7 +124,7 @@ describe('validation answers as kube-apiserver words them', () => {
       { type: 'object', properties: { a: string, b: string }, oneOf: [{ required: ['a'] }, { required: ['b'] }] },
       {},
       [
-        'spec: Invalid value: "": "spec" must validate one and only one schema (oneOf). Found none valid',
+        '<nil>: Invalid value: "": "spec" must validate one and only one schema (oneOf). Found none valid',
         'spec.a: Required value',
       ],
     ],
@@ -132,13 +132,31 @@ describe('validation answers as kube-apiserver words them', () => {
       'both alternatives',
       { type: 'object', properties: { a: string, b: string }, oneOf: [{ required: ['a'] }, { required: ['b'] }] },
       { a: '', b: '' },
-      ['spec: Invalid value: "": "spec" must validate one and only one schema (oneOf). Found 2 valid alternatives'],
+      ['<nil>: Invalid value: "": "spec" must validate one and only one schema (oneOf). Found 2 valid alternatives'],
+    ],
+    [
+      'a part of what must all hold',
+      { type: 'object', properties: { a: string, b: string }, allOf: [{ required: ['a'] }, { required: ['b'] }] },
+      { a: '' },
+      ['spec.b: Required value', '<nil>: Invalid value: "": "spec" must validate all the schemas (allOf)'],
+    ],
+    [
+      'null where an enumeration has none',
+      { type: 'string', nullable: true, enum: ['a'] },
+      null,
+      ['spec: Unsupported value: null: supported values: "a"'],
+    ],
+    [
+      'several faults of a string: only the first is told',
+      { type: 'string', maxLength: 1, pattern: '^a$' },
+      'bb',
+      ['spec: Too long: may not be more than 1 bytes'],
     ],
     [
       'what is excluded',
       { type: 'string', not: { enum: ['no'] } },
       'no',
-      ['spec: Invalid value: "": "spec" must not validate the schema (not)'],
+      ['<nil>: Invalid value: "": "spec" must not validate the schema (not)'],
     ],
     [
       'a boolean for int-or-string',
@@ -167,7 +185,7 @@ describe('validation answers as kube-apiserver words them', () => {
 describe('validation accepts', () => {
   const cases: [string, JsonSchema, unknown][] = [
     ['a whole number where a number is asked for', { type: 'number' }, 3],
-    ['null where nullable', { type: 'string', nullable: true, enum: ['a'] }, null],
+    ['null where nullable', { type: 'string', nullable: true, maxLength: 2 }, null],
     [
       'a number and a string for int-or-string',
       {

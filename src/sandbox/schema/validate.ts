@@ -1,13 +1,13 @@
 import {
   duplicate,
   formatPath,
-  invalid,
   invalidInBody,
   notSupported,
   required,
   tooLong,
   tooMany,
   typeInvalid,
+  withoutField,
 } from './errors.js';
 import { integerFormats, stringFormats } from './formats.js';
 import { childNode, type SchemaNode, typeName } from './node.js';
@@ -23,8 +23,9 @@ export interface Walk {
 /** Checks a pruned and defaulted value against everything but the CEL rules. */
 export function validate(node: SchemaNode, value: Json, walk: Walk): void {
   if (!checkType(node, value, walk)) return;
-  if (value === null) return;
+  // A null is refused by an enumeration that does not list it, nullable or not.
   checkEnum(node, value, walk);
+  if (value === null) return;
   if (typeof value === 'string') checkString(node, value, walk);
   else if (typeof value === 'number') checkNumber(node, value, walk);
   else if (Array.isArray(value)) checkList(node, value, walk);
@@ -49,26 +50,25 @@ function checkEnum(node: SchemaNode, value: Json, walk: Walk): void {
 }
 
 function checkString(node: SchemaNode, text: string, walk: Walk): void {
-  const { minLength, maxLength, pattern, format } = node.schema;
-  if (minLength !== undefined || maxLength !== undefined) checkLength(text, minLength, maxLength, walk);
-  // A text that is far too long is refused before a pattern walks over it.
-  if (
-    pattern !== undefined &&
-    (maxLength === undefined || text.length <= maxLength * 2) &&
-    !matchesPattern(pattern, text)
-  ) {
-    walk.errors.push(invalidInBody(walk.path, text, `should match '${pattern}'`));
-  }
+  const { pattern, format } = node.schema;
+  const error = lengthError(node, text, walk) ?? patternError(pattern, text, walk);
+  if (error) walk.errors.push(error);
   const accepts = format === undefined ? undefined : stringFormats[format];
   if (accepts && !accepts(text)) walk.errors.push(typeInvalid(walk.path, format ?? '', text));
 }
 
-function checkLength(text: string, minLength: number | undefined, maxLength: number | undefined, walk: Walk): void {
+function lengthError(node: SchemaNode, text: string, walk: Walk): FieldError | undefined {
+  const { minLength, maxLength } = node.schema;
+  if (minLength === undefined && maxLength === undefined) return undefined;
   const length = characters(text);
-  if (maxLength !== undefined && length > maxLength) walk.errors.push(tooLong(walk.path, maxLength));
-  if (minLength !== undefined && length < minLength) {
-    walk.errors.push(invalidInBody(walk.path, text, `should be at least ${minLength} chars long`));
-  }
+  if (maxLength !== undefined && length > maxLength) return tooLong(walk.path, maxLength);
+  if (minLength === undefined || length >= minLength) return undefined;
+  return invalidInBody(walk.path, text, `should be at least ${minLength} chars long`);
+}
+
+function patternError(pattern: string | undefined, text: string, walk: Walk): FieldError | undefined {
+  if (pattern === undefined || matchesPattern(pattern, text)) return undefined;
+  return invalidInBody(walk.path, text, `should match '${pattern}'`);
 }
 
 /** Code points, as the API server counts them. */
@@ -87,7 +87,7 @@ function checkNumber(node: SchemaNode, value: number, walk: Walk): void {
   const bounds = format === undefined || type !== 'integer' ? undefined : integerFormats[format];
   if (bounds && (value < bounds.minimum || value > bounds.maximum)) {
     const detail = `Checked value must be of type integer with format ${format} in ${formatPath(walk.path)}`;
-    walk.errors.push(invalid(walk.path, value, detail));
+    walk.errors.push(withoutField(walk.path, detail));
   }
 }
 
@@ -196,8 +196,8 @@ function checkResource(object: Record<string, Json>, walk: Walk): void {
 
 function checkCombinations(node: SchemaNode, value: Json, walk: Walk): void {
   const name = () => JSON.stringify(formatPath(walk.path));
-  const refuse = (detail: string) => walk.errors.push(invalid(walk.path, '', detail));
-  for (const part of node.allOf) validate(part, value, walk);
+  const refuse = (detail: string) => walk.errors.push(withoutField(walk.path, detail));
+  if (node.allOf.length > 0) checkAllOf(node.allOf, value, walk);
   if (node.anyOf.length > 0) {
     const attempts = tryAll(node.anyOf, value, walk);
     if (attempts.every((errors) => errors.length > 0)) {
@@ -216,6 +216,16 @@ function checkCombinations(node: SchemaNode, value: Json, walk: Walk): void {
   }
   if (node.not && tryAll([node.not], value, walk)[0]?.length === 0)
     refuse(`${name()} must not validate the schema (not)`);
+}
+
+function checkAllOf(parts: readonly SchemaNode[], value: Json, walk: Walk): void {
+  const attempts = tryAll(parts, value, walk);
+  const failed = attempts.filter((errors) => errors.length > 0);
+  if (failed.length === 0) return;
+  walk.errors.push(...failed.flat());
+  const none = failed.length === parts.length ? '. None validated' : '';
+  const name = JSON.stringify(formatPath(walk.path));
+  walk.errors.push(withoutField(walk.path, `${name} must validate all the schemas (allOf)${none}`));
 }
 
 function tryAll(parts: readonly SchemaNode[], value: Json, walk: Walk): FieldError[][] {
