@@ -1,0 +1,268 @@
+import type { ExperimentRun, RunStatus } from '../api/experiment-run.js';
+import type { Injection, InjectionState, InjectionStatus, Target } from '../api/injection.js';
+import { API_VERSION, FINALIZER } from '../api/labels.js';
+import { violations } from '../domain/invariants.js';
+import type { NewInjection, Pod } from '../domain/observed.js';
+import type { Change, Effect } from '../domain/world.js';
+
+/** An API server that answered with an error, or did not answer at all. */
+export class ApiTrouble extends Error {
+  constructor(readonly kind: 'notFound' | 'conflict' | 'unavailable' | 'noAnswer' | 'refused') {
+    super(kind);
+  }
+}
+
+/** Something that must always hold did not. */
+export class InvariantBroken extends Error {}
+
+/** A pod of the simulated cluster. */
+export interface SimulatedPod extends Pod {
+  app: string;
+  /** When a deleted pod is gone. */
+  endsAt?: number;
+  /** When a new pod turns Ready. */
+  readyAt?: number;
+}
+
+/** What can be told of a change: the key that a controller would be woken with. */
+export type Listener = (key: 'run' | 'pods' | 'halts' | `injection/${string}`) => void;
+
+/** How pods are replaced: after this many milliseconds; undefined: never. */
+export interface Replacement {
+  after: number | undefined;
+  readyAfter: number;
+}
+
+/**
+ * What is true: objects as an API server stores them, with versions, finalizers and conflicts, pods that end and are
+ * replaced, and a record of everything that was really done. Every write is checked against every invariant.
+ */
+export class SimulatedCluster {
+  run: ExperimentRun;
+  runExists = true;
+  readonly injections = new Map<string, Injection>();
+  readonly pods = new Map<string, SimulatedPod>();
+  halts: string[] = [];
+  readonly effects: Effect[] = [];
+  readonly active = new Map<string, { injection: string; uid: string }>();
+  readonly uncertain = new Set<string>();
+  tampered = false;
+  onChange: Listener = () => {};
+  #version = 1;
+  #made = 0;
+
+  constructor(
+    run: ExperimentRun,
+    pods: readonly SimulatedPod[],
+    readonly oneShot: Readonly<Record<string, boolean>>,
+    readonly replacement: Replacement,
+    public now: number,
+  ) {
+    this.run = frozen(run);
+    for (const pod of pods) this.pods.set(pod.uid, frozen(pod));
+  }
+
+  /** When something happens to the pods by itself next. */
+  get nextPodEvent(): number {
+    const times = [...this.pods.values()].flatMap(({ endsAt, readyAt }) => [endsAt ?? Infinity, readyAt ?? Infinity]);
+    return Math.min(Infinity, ...times);
+  }
+
+  /** Lets happen what is due to the pods. */
+  tick(): void {
+    for (const pod of [...this.pods.values()]) {
+      if ((pod.endsAt ?? Infinity) <= this.now) this.#end(pod);
+      else if ((pod.readyAt ?? Infinity) <= this.now) this.changePod(pod.uid, { ready: true, readyAt: Infinity });
+    }
+  }
+
+  /** Changes a pod, such as its readiness. */
+  changePod(uid: string, change: Partial<SimulatedPod>): void {
+    const pod = this.pods.get(uid);
+    if (!pod) return;
+    this.pods.set(uid, frozen({ ...pod, ...change }));
+    this.onChange('pods');
+  }
+
+  #end(pod: SimulatedPod): void {
+    this.pods.delete(pod.uid);
+    for (const [key, { uid }] of this.active) if (uid === pod.uid) this.active.delete(key);
+    if (pod.managed && this.replacement.after !== undefined) this.#replace(pod, this.replacement.after);
+    this.onChange('pods');
+  }
+
+  #replace(pod: SimulatedPod, after: number): void {
+    this.#made += 1;
+    const createdAt = this.now + after;
+    const { endsAt: _ended, ...kept } = pod;
+    const uid = `${pod.uid.split('+')[0]}+${this.#made}`;
+    const fresh = { ready: false, terminating: false, completed: false, protected: false, createdAt };
+    this.pods.set(uid, frozen({ ...kept, ...fresh, uid, readyAt: createdAt + this.replacement.readyAfter }));
+  }
+
+  /** Deletes a pod if its UID is that, like a DELETE with a precondition. */
+  deletePod(uid: string, graceSeconds: number): void {
+    const pod = this.pods.get(uid);
+    if (!pod) throw new ApiTrouble('notFound');
+    const endsAt = Math.min(pod.endsAt ?? Infinity, this.now + graceSeconds * 1000);
+    this.changePod(uid, { terminating: true, ready: false, endsAt });
+    this.tick();
+  }
+
+  /** Carries out a fault, or its end, on one target. */
+  perform(kind: 'apply' | 'revert', { name, round, step }: Origin, target: Target, seen: Effect['seen']): void {
+    const pod = this.pods.get(target.uid);
+    if (!pod) throw new ApiTrouble('notFound');
+    const key = `${name}/${target.uid}`;
+    const stored = this.injections.get(name);
+    const intent = stored?.status?.targets?.find(({ uid }) => uid === target.uid)?.state;
+    const fresh = kind === 'apply' && !pod.terminating && !this.active.has(key);
+    const run = this.runExists ? this.run : undefined;
+    const { uid } = target;
+    this.effects.push({
+      kind,
+      injection: name,
+      step,
+      round,
+      uid,
+      fresh,
+      stored: { state: stored?.spec.state, intent, run },
+      seen,
+    });
+    if (kind === 'revert') this.active.delete(key);
+    else if (this.oneShot[step]) this.deletePod(uid, pod.graceSeconds);
+    else this.active.set(key, { injection: name, uid });
+    this.check({ kind: 'run', before: this.run, after: this.run });
+  }
+
+  /** Changes the run as a person or the controller does; `version` is what the writer has seen. */
+  changeRun(change: Partial<ExperimentRun>, version?: string): ExperimentRun {
+    const before = this.#presentRun(version);
+    const after = frozen({ ...before, ...change, metadata: { ...before.metadata, ...change.metadata } });
+    this.#storeRun(before, { ...after, metadata: { ...after.metadata, resourceVersion: this.#next() } });
+    return this.run;
+  }
+
+  #storeRun(before: ExperimentRun, after: ExperimentRun): void {
+    this.run = frozen(after);
+    const isGone = after.metadata.deletionTimestamp !== undefined && !after.metadata.finalizers?.length;
+    if (isGone) this.runExists = false;
+    this.check({ kind: 'run', before, after: isGone ? undefined : this.run });
+    this.onChange('run');
+  }
+
+  #presentRun(version?: string): ExperimentRun {
+    if (!this.runExists) throw new ApiTrouble('notFound');
+    if (version !== undefined && version !== this.run.metadata.resourceVersion) throw new ApiTrouble('conflict');
+    return this.run;
+  }
+
+  setFinalizer(wanted: boolean, version: string): ExperimentRun {
+    const { metadata } = this.#presentRun(version);
+    if (wanted && metadata.deletionTimestamp) throw new ApiTrouble('refused');
+    return this.changeRun({ metadata: { ...metadata, finalizers: wanted ? [FINALIZER] : [] } }, version);
+  }
+
+  writeRunStatus(status: RunStatus, version: string): ExperimentRun {
+    return this.changeRun({ status }, version);
+  }
+
+  deleteRun(): void {
+    if (!this.runExists || this.run.metadata.deletionTimestamp) return;
+    const { metadata } = this.run;
+    this.changeRun({ metadata: { ...metadata, deletionTimestamp: new Date(this.now).toISOString() } });
+  }
+
+  /** Creating what is there is fine when it is the same. */
+  createInjection({ name, spec }: NewInjection): Injection {
+    const present = this.injections.get(name);
+    if (present) {
+      if (JSON.stringify(present.spec.targets) !== JSON.stringify(spec.targets)) throw new ApiTrouble('conflict');
+      return present;
+    }
+    const resourceVersion = this.#next();
+    const metadata = {
+      name,
+      namespace: 'squall-system',
+      uid: `injection-${resourceVersion}`,
+      resourceVersion,
+      creationTimestamp: new Date(this.now).toISOString(),
+    };
+    return this.#storeInjection({ apiVersion: API_VERSION, kind: 'Injection', metadata, spec }, undefined);
+  }
+
+  /** As the CRD's rule says, the state only ever moves forward. */
+  setInjectionState(name: string, state: InjectionState): Injection {
+    const before = this.#presentInjection(name);
+    const order = ['Pending', 'Apply', 'Revert'];
+    if (order.indexOf(state) < order.indexOf(before.spec.state)) throw new ApiTrouble('refused');
+    return this.#storeInjection({ ...before, spec: { ...before.spec, state } }, before);
+  }
+
+  writeInjectionStatus(name: string, status: InjectionStatus, version: string): Injection {
+    const before = this.#presentInjection(name);
+    if (before.metadata.resourceVersion !== version) throw new ApiTrouble('conflict');
+    return this.#storeInjection({ ...before, status }, before);
+  }
+
+  deleteInjection(name: string, uid: string, bySquall: boolean): void {
+    const before = this.#presentInjection(name);
+    if (before.metadata.uid !== uid) throw new ApiTrouble('conflict');
+    this.injections.delete(name);
+    this.tampered ||= !bySquall;
+    this.check({ kind: 'injection', bySquall, before, after: undefined });
+    this.onChange(`injection/${name}`);
+  }
+
+  #presentInjection(name: string): Injection {
+    const present = this.injections.get(name);
+    if (!present) throw new ApiTrouble('notFound');
+    return present;
+  }
+
+  #storeInjection(injection: Injection, before: Injection | undefined): Injection {
+    const resourceVersion = before ? this.#next() : injection.metadata.resourceVersion;
+    const after = frozen({ ...injection, metadata: { ...injection.metadata, resourceVersion } });
+    this.injections.set(after.metadata.name, after);
+    this.check({ kind: 'injection', bySquall: true, before, after });
+    this.onChange(`injection/${after.metadata.name}`);
+    return after;
+  }
+
+  #next(): string {
+    this.#version += 1;
+    return String(this.#version);
+  }
+
+  /** Looks whether everything that must hold does. */
+  check(change: Change): void {
+    const found = violations({
+      now: this.now,
+      run: this.run,
+      runExists: this.runExists,
+      injections: [...this.injections.values()],
+      effects: this.effects,
+      alive: new Set(this.pods.keys()),
+      active: [...this.active.values()],
+      uncertain: this.uncertain,
+      tampered: this.tampered,
+      oneShot: this.oneShot,
+      change,
+    });
+    if (found.length > 0) throw new InvariantBroken(found.join('\n'));
+  }
+}
+
+/** Which injection a fault comes from. */
+export interface Origin {
+  name: string;
+  step: string;
+  round: number;
+}
+
+/** Stored objects can't be changed in place: a core that tries is found out. */
+export function frozen<T>(value: T): T {
+  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value;
+  for (const part of Object.values(value)) frozen(part);
+  return Object.freeze(value);
+}

@@ -1,0 +1,373 @@
+import type { ExperimentRun, RunStatus } from '../api/experiment-run.js';
+import type { Injection } from '../api/injection.js';
+import type { decideInjection, InjectionAction, InjectionObserved, Outcome } from '../domain/injection.js';
+import type { Pod, RunAction, StepFacts } from '../domain/observed.js';
+import type { decideRun } from '../domain/run.js';
+import type { Effect } from '../domain/world.js';
+import { checkDecision } from './decision-rules.js';
+import { ApiTrouble, type SimulatedCluster, type SimulatedPod } from './simulated-cluster.js';
+import { type ProbeProcess, SimulatedProber } from './simulated-probes.js';
+
+/** The pure core, or a mutant of it. */
+export interface Core {
+  decideRun: typeof decideRun;
+  decideInjection: typeof decideInjection;
+  isStopping(run: ExperimentRun, halts: readonly string[]): boolean;
+}
+
+/** The controller's process ended between two actions, or right after one. */
+export class Crash extends Error {}
+
+/** What goes wrong with calls to the API server. */
+export interface Calls {
+  /** Performs one call, unless something goes wrong before, or after it. */
+  call<T>(kind: 'read' | 'write' | 'effect', perform: () => T): T;
+}
+
+/** What a process is started with. */
+export interface Setting {
+  cluster: SimulatedCluster;
+  core: Core;
+  calls: Calls;
+  facts: Record<string, StepFacts>;
+  probes: Record<string, ProbeProcess>;
+  start: number;
+  /** How long it takes until the pods are known, in milliseconds. */
+  podsDelay: number;
+  /** Which caches lag behind when something is looked at: 1 the run, 2 injections, 4 pods, 8 halts. */
+  lag(): number;
+}
+
+type Work = Generator<void, void, void>;
+type Attempt = Extract<InjectionAction, { do: 'apply' | 'revert' }>;
+
+interface Memory {
+  uid: string;
+  outcomes: Map<string, Outcome>;
+  undone: Map<string, Outcome>;
+  certain: boolean;
+}
+
+const RETRY = 500;
+const CHECKPOINT = 2_000;
+
+/**
+ * The controller's contract, step by step: look, decide, act in order, write the status last. Work on different
+ * objects is interleaved call by call; caches may lag behind, but never behind this process's own writes. All of it
+ * is lost with the process.
+ */
+export class SimulatedController {
+  readonly prober: SimulatedProber;
+  readonly #due = new Map<string, number>();
+  readonly #running = new Map<string, Work>();
+  readonly #memory = new Map<string, Memory>();
+  readonly #podsKnownAt: number;
+  #run: ExperimentRun | undefined;
+  #injections: Map<string, Injection>;
+  #pods: SimulatedPod[];
+  #halts: string[];
+  #status: RunStatus | undefined;
+  #writtenAt = -Infinity;
+
+  constructor(readonly setting: Setting) {
+    const { cluster } = setting;
+    this.prober = new SimulatedProber(setting.probes, setting.start);
+    this.#podsKnownAt = cluster.now + setting.podsDelay;
+    this.#run = cluster.runExists ? cluster.run : undefined;
+    this.#injections = new Map(cluster.injections);
+    this.#pods = [...cluster.pods.values()];
+    this.#halts = cluster.halts;
+    this.#wakeAll(cluster.now);
+    this.#wakeAll(this.#podsKnownAt, 'later');
+    cluster.onChange = (key) => this.#changed(key);
+  }
+
+  /** What can go on now. */
+  runnable(): string[] {
+    const { now } = this.setting.cluster;
+    const due = [...this.#due].filter(([key, when]) => when <= now && !this.#running.has(nameOf(key)));
+    return [...new Set([...this.#running.keys(), ...due.map(([key]) => nameOf(key))])];
+  }
+
+  /** When something is to be done next. */
+  get nextDue(): number {
+    return Math.min(Infinity, ...this.#due.values());
+  }
+
+  /** Goes on with one object until its next call. */
+  step(key: string): void {
+    let work = this.#running.get(key);
+    if (!work) {
+      this.#clearDue(key);
+      work = key === 'run' ? this.#reconcileRun() : this.#reconcileInjection(key.slice('injection/'.length));
+      this.#running.set(key, work);
+    }
+    try {
+      if (work.next().done) this.#running.delete(key);
+    } catch (error) {
+      this.#running.delete(key);
+      if (!(error instanceof ApiTrouble)) throw error;
+      // A write without an answer may have been made: what is stored is the truth again.
+      if (key === 'run') this.#status = undefined;
+      this.#read(0);
+      this.#wake(key, this.setting.cluster.now + RETRY);
+    }
+  }
+
+  #clearDue(key: string): void {
+    const { now } = this.setting.cluster;
+    for (const [each, when] of [...this.#due]) if (nameOf(each) === key && when <= now) this.#due.delete(each);
+  }
+
+  #wake(key: string, when: number): void {
+    this.#due.set(key, Math.min(when, this.#due.get(key) ?? Infinity));
+  }
+
+  #wakeAll(when: number, mark = ''): void {
+    for (const key of ['run', ...[...this.#injections.keys()].map((name) => `injection/${name}`)]) {
+      this.#wake(mark ? `${key}#${mark}` : key, when);
+    }
+  }
+
+  #changed(key: string): void {
+    const { cluster } = this.setting;
+    this.#wake('run', cluster.now);
+    if (key.startsWith('injection/')) this.#wake(key, cluster.now);
+    else for (const name of cluster.injections.keys()) this.#wake(`injection/${name}`, cluster.now);
+  }
+
+  /** Brings the caches up to date, but for those that lag. */
+  #read(lag: number): void {
+    const { cluster } = this.setting;
+    if (!(lag & 1)) this.#run = cluster.runExists ? cluster.run : undefined;
+    if (!(lag & 2)) this.#injections = new Map(cluster.injections);
+    if (!(lag & 4)) this.#pods = [...cluster.pods.values()];
+    if (!(lag & 8)) this.#halts = cluster.halts;
+  }
+
+  #look(key: string): void {
+    const lag = this.setting.lag();
+    this.#read(lag);
+    if (lag) this.#wake(`${key}#lag`, this.setting.cluster.now + 50);
+  }
+
+  #podsOf(step: string): Pod[] {
+    const { cluster } = this.setting;
+    const named = cluster.run.spec.template.method.find(({ name }) => name === step)?.targets.pods.selector;
+    return this.#pods.filter(({ app, createdAt }) => app === named?.matchLabels?.app && createdAt <= cluster.now);
+  }
+
+  get #podsKnown(): boolean {
+    return this.setting.cluster.now >= this.#podsKnownAt;
+  }
+
+  *#reconcileRun(): Work {
+    const { cluster, core, facts } = this.setting;
+    this.#look('run');
+    if (!this.#run || (this.#run.status?.finishTime && !this.#run.metadata.finalizers?.length)) return;
+    const cached = this.#run;
+    const run = { ...cached, ...(this.#status && { status: this.#status }) };
+    const steps = run.spec.template.method.map(({ name }) => name);
+    const observed = {
+      run,
+      facts,
+      problems: [],
+      halts: this.#halts,
+      pods: this.#podsKnown ? Object.fromEntries(steps.map((name) => [name, this.#podsOf(name)])) : undefined,
+      injections: [...this.#injections.values()],
+      windows: this.prober.windows(cluster.now),
+    };
+    const decision = core.decideRun(observed, cluster.now);
+    checkDecision(observed, decision, cluster.now);
+    this.prober.ensure(run, decision.probing, cluster.now);
+    let version = cached.metadata.resourceVersion;
+    for (const action of decision.actions) {
+      yield;
+      version = this.#actOnRun(action, version);
+    }
+    yield* this.#persistRun(cached.status, decision.status, version);
+    if (decision.wakeAt !== undefined) this.#wake('run#timer', decision.wakeAt);
+  }
+
+  *#persistRun(before: RunStatus | undefined, status: RunStatus, version: string): Work {
+    const { cluster, calls } = this.setting;
+    const { probes: _old, ...old } = before ?? {};
+    const { probes: _new, ...next } = status;
+    const isCheckpoint = JSON.stringify(old) === JSON.stringify(next);
+    const same = isCheckpoint && JSON.stringify(before?.probes) === JSON.stringify(status.probes);
+    if (same || (isCheckpoint && cluster.now - this.#writtenAt < CHECKPOINT)) {
+      this.#status = status;
+      return;
+    }
+    yield;
+    const write = () => calls.call('write', () => cluster.writeRunStatus(status, version));
+    const written = ignoring(['notFound'], write);
+    if (!written) return;
+    this.#run = written;
+    this.#status = status;
+    this.#writtenAt = cluster.now;
+  }
+
+  #actOnRun(action: RunAction, version: string): string {
+    const { cluster, calls } = this.setting;
+    switch (action.do) {
+      case 'addFinalizer':
+      case 'removeFinalizer': {
+        const wanted = action.do === 'addFinalizer';
+        const write = () => calls.call('write', () => cluster.setFinalizer(wanted, version));
+        const written = wanted ? write() : ignoring(['notFound'], write);
+        if (written) this.#run = written;
+        return written?.metadata.resourceVersion ?? version;
+      }
+      case 'createInjection': {
+        const made = calls.call('write', () => cluster.createInjection(action.injection));
+        this.#injections.set(made.metadata.name, made);
+        return version;
+      }
+      case 'setInjectionState':
+        this.#setState(action.name, action.state);
+        return version;
+      case 'deleteInjection':
+        this.#delete(action.name, action.uid);
+        return version;
+    }
+  }
+
+  #setState(name: string, state: Injection['spec']['state']): void {
+    const { cluster, calls } = this.setting;
+    const write = () => calls.call('write', () => cluster.setInjectionState(name, state));
+    const written = ignoring(['notFound'], write);
+    if (written) this.#injections.set(name, written);
+  }
+
+  #delete(name: string, uid: string): void {
+    const { cluster, calls } = this.setting;
+    ignoring(['notFound', 'conflict'], () => calls.call('write', () => cluster.deleteInjection(name, uid, true)));
+  }
+
+  #remember({ metadata, status }: Injection): Memory {
+    const known = this.#memory.get(metadata.name);
+    if (known?.uid === metadata.uid) return known;
+    const certain = (status?.targets ?? []).length === 0;
+    const fresh = { uid: metadata.uid, outcomes: new Map(), undone: new Map(), certain };
+    this.#memory.set(metadata.name, fresh);
+    return fresh;
+  }
+
+  *#reconcileInjection(name: string): Work {
+    const { cluster, core } = this.setting;
+    this.#look(`injection/${name}`);
+    const injection = this.#injections.get(name);
+    if (!injection) return;
+    const memory = this.#remember(injection);
+    const observed = this.#observeInjection(injection, memory);
+    const stop = this.#stopVisible();
+    const { actions } = core.decideInjection(observed, cluster.now);
+    let trouble: ApiTrouble | undefined;
+    for (const action of actions) {
+      yield;
+      try {
+        this.#actOnInjection(observed, memory, action, stop);
+      } catch (error) {
+        if (!(error instanceof ApiTrouble)) throw error;
+        trouble = error;
+      }
+    }
+    yield* this.#persistInjection(observed, memory);
+    if (trouble) throw trouble;
+  }
+
+  #observeInjection(injection: Injection, memory: Memory): InjectionObserved {
+    const { core, facts, cluster } = this.setting;
+    const { step } = injection.spec;
+    const runIsLive = this.#run !== undefined && !this.#run.status?.finishTime && !this.#status?.finishTime;
+    // Nobody watches the pods of a run that is over, and after an attempt without an answer they are read anew.
+    if (!runIsLive || !memory.certain) this.#pods = [...cluster.pods.values()];
+    const known = !runIsLive || this.#podsKnown;
+    return {
+      injection,
+      fault: facts[step]?.fault ?? '',
+      oneShot: facts[step]?.oneShot ?? false,
+      runIsLive,
+      stopping: !this.#run || core.isStopping(this.#run, this.#halts),
+      pods: known ? new Map(this.#podsOf(step).map((pod) => [pod.uid, pod])) : undefined,
+      outcomes: memory.outcomes,
+      undone: memory.undone,
+      certain: memory.certain,
+    };
+  }
+
+  /** Told apart from the core on purpose. */
+  #stopVisible(): boolean {
+    const run = this.#run;
+    if (!run || this.#halts.length > 0 || run.spec.abort || run.metadata.deletionTimestamp) return true;
+    return run.status?.conditions?.some(({ type }) => type === 'Reverted') ?? false;
+  }
+
+  #actOnInjection(observed: InjectionObserved, memory: Memory, action: InjectionAction, stop: boolean): void {
+    const { name, uid } = observed.injection.metadata;
+    if (action.do === 'setInjectionState') this.#setState(name, action.state);
+    else if (action.do === 'deleteInjection') this.#delete(name, uid);
+    else {
+      const pod = observed.pods?.get(action.target.uid);
+      const seen = { stop, protected: pod?.protected ?? false, terminating: pod?.terminating ?? true };
+      this.#attempt(observed.injection, memory, action, seen);
+    }
+  }
+
+  #attempt({ metadata, spec }: Injection, memory: Memory, { do: kind, target }: Attempt, seen: Effect['seen']): void {
+    const { cluster, calls } = this.setting;
+    const origin = { name: metadata.name, step: spec.step, round: spec.round };
+    const perform = () => calls.call('effect', () => cluster.perform(kind, origin, target, seen));
+    const outcome = outcomeOf(perform);
+    if (outcome instanceof ApiTrouble) {
+      if (kind === 'apply') {
+        memory.certain = false;
+        cluster.uncertain.add(target.uid);
+      }
+      throw outcome;
+    }
+    (kind === 'apply' ? memory.outcomes : memory.undone).set(target.uid, outcome);
+  }
+
+  *#persistInjection(observed: InjectionObserved, memory: Memory): Work {
+    const { cluster, core, calls } = this.setting;
+    const { injection } = observed;
+    const { status } = core.decideInjection(observed, cluster.now);
+    const { name, resourceVersion } = injection.metadata;
+    if (memory.undone.size > 0) {
+      memory.undone.clear();
+      this.#wake(`injection/${name}#retry`, cluster.now + 5_000);
+    }
+    if (JSON.stringify(injection.status ?? {}) === JSON.stringify(status)) return;
+    yield;
+    const write = () => calls.call('write', () => cluster.writeInjectionStatus(name, status, resourceVersion));
+    const written = ignoring(['notFound'], write);
+    if (written) this.#injections.set(name, written);
+  }
+}
+
+function nameOf(key: string): string {
+  return key.split('#')[0] ?? key;
+}
+
+/** What came of an attempt, or the trouble that leaves it open. */
+function outcomeOf(attempt: () => void): Outcome | ApiTrouble {
+  try {
+    attempt();
+    return { result: 'done' };
+  } catch (error) {
+    if (!(error instanceof ApiTrouble)) throw error;
+    if (error.kind === 'notFound') return { result: 'gone' };
+    return error.kind === 'refused' ? { result: 'refused', message: 'forbidden' } : error;
+  }
+}
+
+function ignoring<T>(kinds: ApiTrouble['kind'][], perform: () => T): T | undefined {
+  try {
+    return perform();
+  } catch (error) {
+    if (error instanceof ApiTrouble && kinds.includes(error.kind)) return undefined;
+    throw error;
+  }
+}
