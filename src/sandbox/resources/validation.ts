@@ -49,7 +49,7 @@ function validateWorkload(problems: Problems, object: KubeObject, previous: Kube
     problems.required('spec.selector');
     return;
   }
-  validateSelector(problems, spec.selector);
+  validateSelector(problems, spec.selector, object.kind);
   const labels = spec.template?.metadata?.labels ?? {};
   if (!compileLabelSelector(spec.selector)(labels)) {
     problems.invalid('spec.template.metadata.labels', labels, '`selector` does not match template `labels`');
@@ -59,9 +59,9 @@ function validateWorkload(problems: Problems, object: KubeObject, previous: Kube
   }
 }
 
-function validateSelector(problems: Problems, selector: Json): void {
+function validateSelector(problems: Problems, selector: Json, kind: string): void {
   if (Object.keys(selector.matchLabels ?? {}).length + (selector.matchExpressions ?? []).length === 0) {
-    problems.invalid('spec.selector', selector, 'empty selector is invalid for deployment');
+    problems.invalid('spec.selector', selector, `empty selector is invalid for ${kind.toLowerCase()}`);
   }
   (selector.matchExpressions ?? []).forEach((term: Json, index: number) => {
     const field = `spec.selector.matchExpressions[${index}].operator`;

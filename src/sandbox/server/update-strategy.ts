@@ -1,5 +1,6 @@
+import { isRecord } from '../json.js';
 import type { ResourceType } from '../resources/resource-type.js';
-import type { KubeObject } from '../store/types.js';
+import type { Json, KubeObject } from '../store/types.js';
 
 /**
  * What an update makes of an object: `/status` changes the status alone, the main resource everything but a status
@@ -50,20 +51,34 @@ function versioned(wanted: KubeObject, current: KubeObject): KubeObject['metadat
 
 /** Fields that the server filled in and that a client may leave out of an update. */
 function keepServerFields(type: ResourceType, next: KubeObject, current: KubeObject): void {
-  if (type.resource === 'namespaces') {
-    // Only `/finalize` changes these.
-    next.spec = { ...next.spec, finalizers: current.spec?.finalizers };
+  const keep = KEPT[type.resource];
+  // A spec of a wrong type is left for decoding to refuse.
+  if (keep !== undefined && isRecord(next.spec ?? {})) {
+    next.spec = keep(next.spec ?? {}, current.spec ?? {});
   }
-  if (type.resource === 'services' && next.spec?.type !== 'ExternalName') {
-    for (const field of ['clusterIP', 'clusterIPs']) {
-      if (next.spec !== undefined && !next.spec[field] && current.spec?.[field]) {
-        next.spec = { ...next.spec, [field]: current.spec[field] };
-      }
-    }
+}
+
+/** By resource: a wanted spec with what it keeps of the present one. */
+const KEPT: Record<string, (wanted: Json, current: Json) => Json> = {
+  // Only `/finalize` changes these.
+  namespaces: (wanted, { finalizers }) => ({ ...wanted, finalizers }),
+  services: keepClusterAddress,
+  'jobs.batch': keepJobSelector,
+};
+
+function keepClusterAddress(wanted: Json, { clusterIP, clusterIPs }: Json): Json {
+  if (wanted.type === 'ExternalName' || clusterIP === undefined) {
+    return wanted;
   }
-  if (type.resource === 'jobs.batch' && next.spec !== undefined && current.spec?.manualSelector === false) {
-    const labels = { ...current.spec.template?.metadata?.labels, ...next.spec.template?.metadata?.labels };
-    const template = { ...next.spec.template, metadata: { ...next.spec.template?.metadata, labels } };
-    next.spec = { ...next.spec, selector: current.spec.selector, template };
+  return { ...wanted, clusterIP: wanted.clusterIP || clusterIP, clusterIPs: wanted.clusterIPs ?? clusterIPs };
+}
+
+/** The selector of a job, and the labels that go with it, are made by the server. */
+function keepJobSelector(wanted: Json, { manualSelector, selector, template }: Json): Json {
+  const metadata = wanted.template?.metadata ?? {};
+  if (manualSelector || !isRecord(wanted.template) || !isRecord(metadata) || !isRecord(metadata.labels ?? {})) {
+    return wanted;
   }
+  const labels = { ...template?.metadata?.labels, ...metadata.labels };
+  return { ...wanted, selector, template: { ...wanted.template, metadata: { ...metadata, labels } } };
 }

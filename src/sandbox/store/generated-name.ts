@@ -8,7 +8,7 @@ const MAX_BASE_LENGTH = 58;
 
 /** A name from `generateName` and five random characters. Throws 400 without a base. */
 export function generatedName(base: string | undefined): string {
-  if (!base) {
+  if (typeof base !== 'string' || base === '') {
     throw badRequest('name or generateName is required');
   }
   let name = base.slice(0, MAX_BASE_LENGTH);

@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { alreadyExists, conflict, notFound, staleVersion } from '../api-error.js';
+import { alreadyExists, notFound } from '../api-error.js';
 import { cloneJson, equalJson } from '../json.js';
 import { applyDefaults } from '../resources/defaults.js';
 import { checkPreconditions, isRemovable, markForDeletion, terminatingNamespace, timestamp } from './deletion.js';
 import { generatedName } from './generated-name.js';
 import { History, type HistoryEntry } from './history.js';
+import { equalDesired, keepIdentity } from './identity.js';
 import type { DeleteOptions, KubeObject, ObjectMeta, ResourceName, Store, StoreEvent } from './types.js';
 
 const DEFAULT_HISTORY_LIMIT = 10_000;
@@ -276,26 +277,4 @@ function notify(listener: Listener, event: StoreEvent): void {
       throw error;
     });
   }
-}
-
-/** What no update can change; a draft that names another version or uid was made from another object. */
-function keepIdentity(resource: ResourceName, draft: KubeObject, previous: KubeObject): void {
-  const { name, namespace, uid, resourceVersion, creationTimestamp, generation } = previous.metadata;
-  const meant = draft.metadata;
-  if (meant.uid && meant.uid !== uid) {
-    const why = `Precondition failed: UID in precondition: ${meant.uid}, UID in object meta: ${uid}`;
-    throw conflict(resource, name, why);
-  }
-  if (meant.resourceVersion && meant.resourceVersion !== resourceVersion) {
-    throw staleVersion(resource, name);
-  }
-  const { deletionTimestamp, deletionGracePeriodSeconds } = previous.metadata;
-  Object.assign(meant, { name, namespace, uid, resourceVersion, creationTimestamp, generation });
-  Object.assign(meant, { deletionTimestamp, deletionGracePeriodSeconds });
-}
-
-/** Whether everything but metadata and status is the same: what `generation` counts changes of. */
-function equalDesired(left: KubeObject, right: KubeObject): boolean {
-  const desired = ({ metadata: _metadata, status: _status, ...rest }: KubeObject) => rest;
-  return equalJson(desired(left), desired(right));
 }
