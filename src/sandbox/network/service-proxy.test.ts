@@ -1,6 +1,7 @@
 import { connect } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { isPodReady, nodeContainer, read, startTestWorkloads, until, webContainer } from '../../testing/workloads.js';
+import { nodeContainer, read, startTestWorkloads, until, webContainer } from '../../testing/workloads.js';
+import type { Json } from '../store/types.js';
 
 let cluster: Awaited<ReturnType<typeof startTestWorkloads>>;
 
@@ -13,6 +14,10 @@ afterEach(async () => {
 });
 
 const clusterIP = (name: string): string => cluster.store.get('services', 'default', name)!.spec.clusterIP;
+
+/** The first endpoint of the only Service, as the proxy sees it. */
+const endpoint = (): Json =>
+  cluster.store.list('endpointslices.discovery.k8s.io')[0]?.endpoints[0] ?? { conditions: {} };
 
 describe('a Service', () => {
   test('spreads connections over all ready pods of a Deployment', async () => {
@@ -43,15 +48,15 @@ describe('a Service', () => {
     const readinessProbe = { httpGet: { port: 8080, path: '/ready' }, periodSeconds: 1, failureThreshold: 1 };
     cluster.createPod('web', nodeContainer(program, { readinessProbe }));
     cluster.createService('web');
-    await until(() => cluster.events('web').includes('Unhealthy'));
+    await until(() => cluster.store.list('events').some(({ message }) => message.includes('statuscode: 503')));
     await expect(read(clusterIP('web'))).rejects.toThrow('ECONNREFUSED');
     const toggle = () =>
       process.kill(Number(cluster.pod('web').status.containerStatuses[0].containerID.slice(10)), 'SIGUSR2');
     toggle();
-    await until(() => isPodReady(cluster.pod('web')));
+    await until(() => endpoint().conditions.ready);
     expect(await read(clusterIP('web'))).toBe('hello');
     toggle();
-    await until(() => !isPodReady(cluster.pod('web')));
+    await until(() => endpoint().conditions.ready === false);
     await expect(read(clusterIP('web'))).rejects.toThrow('ECONNREFUSED');
   });
 
@@ -62,7 +67,7 @@ describe('a Service', () => {
     const readinessProbe = { tcpSocket: { port: 8080 }, periodSeconds: 1 };
     cluster.createPod('web', nodeContainer(program, { readinessProbe }), { terminationGracePeriodSeconds: 1 });
     cluster.createService('web');
-    await until(() => isPodReady(cluster.pod('web')));
+    await until(() => endpoint().conditions.ready);
     const socket = connect(80, clusterIP('web'));
     const closed = new Promise((resolve) => socket.on('close', resolve).on('error', () => undefined));
     const echo = (text: string) =>
@@ -72,10 +77,10 @@ describe('a Service', () => {
       });
     expect(await echo('before')).toBe('before');
     cluster.store.delete('pods', 'default', 'web');
-    await until(() => !cluster.store.list('endpointslices.discovery.k8s.io')[0]!.endpoints[0].conditions.ready);
+    await until(() => !endpoint().conditions.ready);
     expect(await echo('while terminating')).toBe('while terminating');
     await closed;
-    expect(cluster.store.get('pods', 'default', 'web')).toBeUndefined();
+    await until(() => cluster.store.get('pods', 'default', 'web') === undefined);
   });
 
   test('that is headless or external gets no address', async () => {
