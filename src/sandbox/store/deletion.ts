@@ -80,7 +80,7 @@ function applyPropagation(draft: KubeObject, { propagationPolicy }: DeleteOption
   draft.metadata.finalizers = others.length > 0 ? others : undefined;
 }
 
-/** Throws 403 when objects can't be made in a namespace that is on its way out. */
+/** 403: nothing new is made in a namespace that is on its way out. */
 export function terminatingNamespace(resource: ResourceName, name: string, namespace: string): ApiError {
   const why = `unable to create new content in namespace ${namespace} because it is being terminated`;
   return new ApiError(403, 'Forbidden', `${resource} "${name}" is forbidden: ${why}`, {
