@@ -7,6 +7,8 @@ const entryPoints = {
   demo: 'src/cli/demo.ts',
   generate: 'src/generate/generate.ts',
   'probe-worker': 'src/probes/worker.ts',
+  bench: 'bench/bench.ts',
+  'bench-sandbox': 'bench/sandbox-process.ts',
 };
 
 rmSync('dist', { recursive: true, force: true });

@@ -1,0 +1,77 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { stringify } from 'yaml';
+import { kindExamples } from '../src/generate/examples.js';
+import type { Benchmark, Figure } from './figure.js';
+import { squall, timeNode } from './processes.js';
+import { inTurn } from './rounds.js';
+
+const TIMED_ROUNDS = 20;
+const MEMORY_ROUNDS = 5;
+const FILES = 100;
+
+/** Writes the most memory the process ever had, in KiB, as its last line. */
+const tellPeak = `process.on('exit', () => {
+  const [, peak] = /VmHWM:\\s+(\\d+)/.exec(require('node:fs').readFileSync('/proc/self/status', 'utf8'));
+  require('node:fs').writeSync(1, '\\n' + peak);
+});`;
+
+/** Start-up time and memory of commands that need no cluster, against a Node that does nothing. */
+export const commandStart: Benchmark = {
+  name: 'command-start',
+  async run() {
+    const folder = mkdtempSync(join(tmpdir(), 'squall-bench-'));
+    try {
+      return await measure(folder);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  },
+};
+
+async function measure(folder: string): Promise<Figure[]> {
+  const manifests = join(folder, 'manifests');
+  writeManifests(manifests);
+  const preload = join(folder, 'tell-peak.cjs');
+  writeFileSync(preload, tellPeak);
+  const commands = { floor: ['-e', '0'], version: [squall, '--version'], validate: [squall, 'validate', manifests] };
+
+  const { output } = await timeNode(commands.validate);
+  if (!output.startsWith(`${FILES} valid`)) throw new Error(`squall validate did not take every file: ${output}`);
+  const times = await inTurn(TIMED_ROUNDS, commands, async (args) => (await timeNode(args)).milliseconds);
+  const peaks = await inTurn(MEMORY_ROUNDS, commands, async (args) => {
+    const ran = await timeNode(['--require', preload, ...args]);
+    return Number(ran.output.split('\n').at(-1)) / 1024;
+  });
+  const against = '`node -e 0`';
+  return [
+    { what: '`squall --version`: time', against, unit: 'ms', ours: times.version, floor: times.floor },
+    { what: '`squall --version`: peak RSS', against, unit: 'MiB', ours: peaks.version, floor: peaks.floor },
+    {
+      what: `\`squall validate\`, ${FILES} files: time`,
+      against,
+      unit: 'ms',
+      ours: times.validate,
+      floor: times.floor,
+    },
+    {
+      what: `\`squall validate\`, ${FILES} files: peak RSS`,
+      against,
+      unit: 'MiB',
+      ours: peaks.validate,
+      floor: peaks.floor,
+    },
+  ];
+}
+
+/** One document per file: the Experiments and ExperimentRuns of the reference, under names of their own. */
+function writeManifests(folder: string): void {
+  mkdirSync(folder);
+  const examples = [kindExamples.Experiment, kindExamples.ExperimentRun] as { metadata: object }[];
+  for (let index = 0; index < FILES; index += 1) {
+    const example = examples[index % examples.length];
+    const manifest = { ...example, metadata: { ...example?.metadata, name: `example-${index}` } };
+    writeFileSync(join(folder, `example-${index}.yaml`), stringify(manifest));
+  }
+}

@@ -1,0 +1,55 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+/** The command line of this build: it lies beside the bundle of the benchmarks. */
+export const squall = fileURLToPath(new URL('./squall.js', import.meta.url));
+
+const alive = new Set<ChildProcess>();
+// However a benchmark ends, it leaves nothing running.
+process.on('exit', () => {
+  for (const child of alive) child.kill('SIGKILL');
+});
+
+/** Has a process killed when this one ends before it. */
+export function track<T extends ChildProcess>(child: T): T {
+  alive.add(child);
+  child.once('exit', () => alive.delete(child));
+  return child;
+}
+
+/** Starts Node with its standard output and error ignored, and leaves it running. */
+export function startNode(args: readonly string[]): ChildProcess {
+  return track(spawn(process.execPath, args, { stdio: 'ignore' }));
+}
+
+/** Resolves when a process has ended, at once when it already has. */
+export async function ended(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  await new Promise((resolve) => child.once('exit', resolve));
+}
+
+/** The memory of a running process in MiB: what it has now, and the most it ever had. */
+export function memoryOf({ pid }: ChildProcess): { now: number; peak: number } {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  const field = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1]) / 1024;
+  return { now: field('VmRSS'), peak: field('VmHWM') };
+}
+
+/**
+ * Runs Node to its end and returns what it wrote to its standard output, and how long it took in milliseconds.
+ *
+ * @throws Error when it exits with anything but 0
+ */
+export async function timeNode(args: readonly string[]): Promise<{ output: string; milliseconds: number }> {
+  const begun = performance.now();
+  const child = track(spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] }));
+  let output = '';
+  child.stdout.on('data', (chunk: Buffer) => {
+    output += chunk.toString();
+  });
+  const code = await new Promise((resolve, reject) => child.once('error', reject).once('close', resolve));
+  const milliseconds = performance.now() - begun;
+  if (code !== 0) throw new Error(`node ${args.join(' ')} exited with ${code}`);
+  return { output, milliseconds };
+}

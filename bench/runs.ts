@@ -1,0 +1,46 @@
+import { experimentRuns } from '../src/controller/resources.js';
+import type { Client } from '../src/kubernetes/client.js';
+import type { KubeObject } from '../src/kubernetes/resource.js';
+import type { Sightings } from './sightings.js';
+import { BENCH_NAMESPACE } from './test-bed.js';
+
+/** A run that loses pods of an app. */
+export interface BenchRun {
+  name: string;
+  app: string;
+  /** Of the app's pods; one is lost when neither is given. */
+  percent?: number;
+  duration?: string;
+  /** The probes; left out, the run has none. */
+  hypothesis?: object[];
+}
+
+/** Creates a run and waits until it is first seen as wanted. `runs` watches the runs. */
+export async function runUntil(
+  client: Client,
+  runs: Sightings,
+  { name, app, percent, duration, hypothesis }: BenchRun,
+  wanted: (status: NonNullable<KubeObject['status']>) => boolean,
+): Promise<KubeObject> {
+  const found = seen(runs, name, wanted);
+  const targets = { pods: { selector: { matchLabels: { app } }, minAge: '0s', unmanaged: true }, percent };
+  const template = { hypothesis, method: [{ name: 'lose', podKill: {}, targets, duration }] };
+  await client.create(experimentRuns, { metadata: { name, namespace: BENCH_NAMESPACE }, spec: { template } });
+  return found;
+}
+
+/** Aborts a run, unless it is over, and waits until everything of it is taken back. */
+export async function endRun(client: Client, runs: Sightings, name: string): Promise<void> {
+  const finished = seen(runs, name, isFinished);
+  await client.patch(experimentRuns, BENCH_NAMESPACE, name, { spec: { abort: { reason: 'measured' } } });
+  await finished;
+}
+
+/** Whether this is the status of a run that is over. */
+export function isFinished(status: NonNullable<KubeObject['status']>): boolean {
+  return status.finishTime !== undefined;
+}
+
+function seen(runs: Sightings, name: string, wanted: (status: KubeObject['status']) => boolean): Promise<KubeObject> {
+  return runs.next(({ object }) => object.metadata.name === name && wanted(object.status ?? {}));
+}
