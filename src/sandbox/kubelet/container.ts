@@ -35,6 +35,7 @@ export class Container {
   log: LogBuffer | undefined;
   previousLog: LogBuffer | undefined;
   private process: ContainerProcess | undefined;
+  private launch: Launch | undefined;
   private containerID: string | undefined;
   private readonly stopping = new AbortController();
   private readonly backoff: Backoff;
@@ -102,25 +103,17 @@ export class Container {
     };
   }
 
-  /** The process of this moment, for signals and tests. */
-  get pid(): number | undefined {
-    return this.state.running ? this.process?.pid : undefined;
-  }
-
   private async runOnce(): Promise<ProcessExit | undefined> {
-    let launch: Launch;
+    const startedAt = Date.now();
     try {
-      launch = this.prepare();
+      this.begin(this.prepare());
     } catch (error) {
-      if (!(error instanceof ContainerConfigError)) {
-        throw error;
-      }
-      this.set({ waiting: { reason: 'CreateContainerConfigError', message: error.message } });
-      this.host.context.recorder.warning(this.host.pod(), 'Failed', `Error: ${error.message}`);
+      // Also what no configuration should contain, such as a NUL in a command: it must not end the sandbox.
+      const { message } = error as Error;
+      this.set({ waiting: { reason: 'CreateContainerConfigError', message } });
+      this.host.context.recorder.warning(this.host.pod(), 'Failed', `Error: ${message}`);
       return undefined;
     }
-    const startedAt = Date.now();
-    this.begin(launch);
     const process = this.process!;
     const exit = await process.exited;
     this.finish(exit, startedAt);
@@ -145,15 +138,17 @@ export class Container {
 
   private begin(launch: Launch): void {
     const { context, pod, place } = this.host;
+    const log = new LogBuffer();
+    this.process = startContainerProcess(launch, log, context.watchdog);
     this.previousLog = this.log ?? this.previousLog;
-    this.log = new LogBuffer();
+    this.log = log;
+    this.launch = launch;
     this.termSent = false;
     if (this.runs > 0) {
       this.restartCount += 1;
     }
     this.runs += 1;
     this.ended = new AbortController();
-    this.process = startContainerProcess(launch, this.log, context.watchdog);
     if (this.process.pid === undefined) {
       return;
     }
@@ -205,9 +200,9 @@ export class Container {
   private async preStopThenTerm(graceSeconds: number): Promise<void> {
     const { process } = this;
     const hook = this.standIn ? undefined : this.spec.lifecycle?.preStop;
-    if (hook !== undefined) {
+    if (hook !== undefined && this.launch !== undefined) {
       const { context, place } = this.host;
-      const target = { podIP: place.podIP, container: this.spec, launch: this.prepare(), watchdog: context.watchdog };
+      const target = { podIP: place.podIP, container: this.spec, launch: this.launch, watchdog: context.watchdog };
       const failure = await runHandler(
         hook,
         target,

@@ -68,6 +68,15 @@ describe('restarts', () => {
     expect(containerStatus('typo').lastState.terminated.exitCode).toBe(128);
   });
 
+  test('a command that no process can have is reported, and the sandbox lives on', async () => {
+    cluster.createPod('nul', { name: 'main', image: 'x', command: ['echo', 'a\0b'] });
+    cluster.createPod('number', { name: 'main', image: 'x', command: ['echo', 1] });
+    await until(() => ['nul', 'number'].every((name) => containerStatus(name).state?.waiting?.message !== undefined));
+    expect(containerStatus('nul').state.waiting.message).toContain('null bytes');
+    cluster.store.delete('pods', 'default', 'nul');
+    await until(() => cluster.pod('nul') === undefined);
+  });
+
   test('a failed liveness probe restarts the container', async () => {
     const livenessProbe = { exec: { command: ['false'] }, periodSeconds: 1, failureThreshold: 1 };
     cluster.createPod('sick', shellContainer('sleep 1000', { livenessProbe }));

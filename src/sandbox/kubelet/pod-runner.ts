@@ -35,7 +35,7 @@ export class PodRunner {
     this.initContainers = (pod.spec.initContainers ?? []).map(
       (spec: Json) => new Container(spec, host, spec.restartPolicy === 'Always' ? 'Always' : initPolicy),
     );
-    this.containers = pod.spec.containers.map((spec: Json) => new Container(spec, host, policy));
+    this.containers = (pod.spec.containers ?? []).map((spec: Json) => new Container(spec, host, policy));
   }
 
   /** Starts the containers. */
