@@ -4,6 +4,9 @@ import junitReport from 'junit-report-builder';
 import type { ExperimentRun, ProbeStatus } from '../api/experiment-run.js';
 import { LABEL_EXPERIMENT } from '../api/labels.js';
 
+// The package is the builder itself, where its types say that it lies in `default`.
+const builder = junitReport as unknown as typeof junitReport.default;
+
 /**
  * Writes a JUnit file: a suite per run, a case per probe and stage, and one each for injection and cleanup. What is
  * violated is a failure, every other thing short of a pass an error; nothing is ever skipped.
@@ -14,7 +17,7 @@ export async function writeJunit(file: string, runs: readonly ExperimentRun[]): 
 
 /** The text of the JUnit file. */
 export function junit(runs: readonly ExperimentRun[]): string {
-  const report = junitReport.default.newBuilder();
+  const report = builder.newBuilder();
   for (const run of runs) describeRun(report.testSuite(), run);
   return report.build();
 }
