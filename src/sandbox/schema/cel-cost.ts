@@ -72,7 +72,8 @@ function estimate(node: Node, scope: Scope): Estimate {
 
 function select(target: Node, name: string, scope: Scope): Estimate {
   const { cost, shape } = estimate(target, scope);
-  return { cost: cost + 1, shape: memberShape(shape, name) };
+  // Of a map's entry the API server knows the size when it is read as `map['key']`, but not as `map.key`.
+  return { cost: cost + 1, shape: shape.node?.additional ? UNKNOWN : memberShape(shape, name) };
 }
 
 function index(parts: Node[], scope: Scope): Estimate {

@@ -1,12 +1,13 @@
 import { formatPath } from './errors.js';
-import { childNode, type SchemaNode } from './node.js';
+import { buildNode, childNode, type SchemaNode } from './node.js';
 import { copyJson, isObject, type Json, setKey } from './types.js';
 
+/** Knows no field. */
+const NOTHING = buildNode({});
 const RESOURCE_FIELDS = new Set(['apiVersion', 'kind', 'metadata']);
 
 /**
  * A deep copy without the fields the schema does not know, as the API server stores it; their paths go to `unknown`.
- * Values of the wrong type are kept whole: validation refuses them.
  */
 export function prune(node: SchemaNode, value: Json, path: (string | number)[], unknown: (string | number)[][]): Json {
   if (Array.isArray(value)) return pruneList(node, value, path, unknown);
@@ -15,7 +16,8 @@ export function prune(node: SchemaNode, value: Json, path: (string | number)[], 
 }
 
 function pruneList(node: SchemaNode, list: Json[], path: (string | number)[], unknown: (string | number)[][]): Json[] {
-  const { items } = node;
+  // A list where none is expected is refused later; until then nothing in it is known.
+  const items = node.items ?? (node.open ? undefined : NOTHING);
   if (!items) return copyJson(list);
   return list.map((item, index) => {
     path.push(index);

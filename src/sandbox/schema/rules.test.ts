@@ -302,6 +302,16 @@ describe('the cost budget', () => {
     );
   });
 
+  test('knows the size of a map entry by its index only, as the API server does', () => {
+    const map: JsonSchema = {
+      type: 'object',
+      maxProperties: 3,
+      additionalProperties: { type: 'array', maxItems: 3, items: string },
+    };
+    expect(() => compile(withRules(map, "self['a'].exists(x, x == 'x')"))).not.toThrow();
+    expect(() => compile(withRules(map, "self.a.exists(x, x == 'x')"))).toThrow('estimated rule cost exceeds budget');
+  });
+
   test('has no quarrel with a direct look at an unbounded field', () => {
     expect(() => compile(withRules({ type: 'array', items: { type: 'string' } }, 'self.size() > 0'))).not.toThrow();
   });

@@ -243,6 +243,21 @@ test('list-map items with equal keys are duplicates, a default key included', ()
   ]);
 });
 
+test('a value given three times is told of once, and a list with an item of another type is not compared', () => {
+  const items: JsonSchema = { type: 'object', required: ['name'], properties: { name: string } };
+  const list: JsonSchema = {
+    type: 'array',
+    'x-kubernetes-list-type': 'map',
+    'x-kubernetes-list-map-keys': ['name'],
+    items,
+  };
+  const a = { name: 'a' };
+  expect(messages(list, [a, a, a])).toEqual(['spec[1]: Duplicate value: {"name":"a"}']);
+  expect(messages(list, [a, a, 1])).toEqual([
+    'spec[2]: Invalid value: "integer": spec[2] in body must be of type object: "integer"',
+  ]);
+});
+
 test('a pattern made to hang a backtracking engine answers at once', () => {
   const started = performance.now();
   expect(messages({ type: 'string', pattern: '^(a+)+$' }, `${'a'.repeat(5000)}b`)).toHaveLength(1);
