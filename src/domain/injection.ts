@@ -131,7 +131,8 @@ function apply(observed: InjectionObserved, target: Target, pod: TargetPod | und
   const outcome = observed.outcomes.get(target.uid);
   if (!outcome) return attempt(observed, target, pod);
   if (outcome.result === 'done') return { state: 'Confirmed' };
-  if (outcome.result === 'refused') return { state: 'Failed', message: outcome.message };
+  const mayBeHit = !observed.certain && (!pod || pod.terminating);
+  if (outcome.result === 'refused' && !mayBeHit) return { state: 'Failed', message: outcome.message };
   if (observed.certain) return { state: 'Missed', message: 'was gone before the fault' };
   return { state: 'Confirmed', message: 'was gone when the controller came back; it had been about to be hit' };
 }

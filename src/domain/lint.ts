@@ -1,6 +1,8 @@
-import type { Finding, RunStatus } from '../api/experiment-run.js';
+import { findCondition } from '../api/conditions.js';
+import type { ExperimentRun, Finding, RunStatus } from '../api/experiment-run.js';
 import { reasons } from '../api/reasons.js';
 import { compare, parseComparison } from '../stats/comparison.js';
+import { parseDuration } from '../stats/duration.js';
 import { holds, type Invariant, justFinished, type World } from './world.js';
 
 /** Findings in the order in which they decide the verdict, written down apart from the core on purpose. */
@@ -176,6 +178,19 @@ export const lint: readonly Invariant[] = [
         return !step || step.hit < old.hit || step.effective < old.effective || step.targets < old.targets;
       });
       return (gone ?? fallen) && JSON.stringify(gone ?? fallen);
+    },
+  },
+  {
+    id: 'L12',
+    says: 'a fault that outlasts its time is a Timeout',
+    broken: ({ change }) => {
+      if (change.kind !== 'run' || !change.before || !change.after) return undefined;
+      const turned = ({ status }: ExperimentRun) => findCondition(status?.conditions, 'Reverted');
+      const since = turned(change.before) ? undefined : turned(change.after)?.lastTransitionTime;
+      const { startTime, findings = [] } = change.after.status ?? {};
+      if (!since || !startTime || findings.some(({ reason }) => reason === 'Timeout')) return undefined;
+      const late = Date.parse(since) >= Date.parse(startTime) + parseDuration(change.after.spec.template.timeout);
+      return late ? `turned around at ${since}` : undefined;
     },
   },
   {

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { ExperimentRun, RunStatus } from '../api/experiment-run.js';
 import type { Injection } from '../api/injection.js';
 import type { decideInjection, InjectionAction, InjectionObserved, Outcome } from '../domain/injection.js';
@@ -191,10 +192,8 @@ export class SimulatedController {
 
   *#persistRun(before: RunStatus | undefined, status: RunStatus, version: string): Work {
     const { cluster, calls } = this.setting;
-    const { probes: _old, ...old } = before ?? {};
-    const { probes: _new, ...next } = status;
-    const isCheckpoint = JSON.stringify(old) === JSON.stringify(next);
-    const same = isCheckpoint && JSON.stringify(before?.probes) === JSON.stringify(status.probes);
+    const same = isDeepStrictEqual(before, status);
+    const isCheckpoint = same || isDeepStrictEqual({ ...before, probes: undefined }, { ...status, probes: undefined });
     if (same || (isCheckpoint && cluster.now - this.#writtenAt < CHECKPOINT)) {
       this.#status = status;
       return;

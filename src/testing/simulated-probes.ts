@@ -61,7 +61,7 @@ export class SimulatedProber {
         session.lastAt += interval;
         const since = session.lastAt - this.start;
         const ok = ready >= minReady && !bad.some(({ from, to }) => since >= from && since < to);
-        const sample = { at: session.lastAt, ok, latencyMilliseconds: 5, ...(!ok && { detail: 'refused' }) };
+        const sample = { at: session.lastAt, ok, ...(!ok && { detail: 'refused' }) };
         if (this.#stage === 'After') session.newest.add(sample);
         else if (this.#stage) session.windows[this.#stage]?.add(sample);
       }
