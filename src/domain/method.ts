@@ -57,7 +57,6 @@ function start(draft: RunDraft, step: Step, status: StepStatus): void {
   status.startTime = draft.time;
   status.roundTime = draft.time;
   status.rounds = 1;
-  apply(draft, step);
 }
 
 /** Everything Pending of a step that is under way is wanted now, if the status records its round: then it is durable. */
