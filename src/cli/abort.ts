@@ -24,7 +24,7 @@ export async function abortCommand(name: string, options: AbortOptions, io: Io):
     if (!options.wait) return exitCodes.Passed;
     const progress = createProgress(name, io);
     try {
-      const { run: last } = await awaitRun(connection, run, progress);
+      const { run: last } = await awaitRun(connection, run, { progress });
       return last.status?.verdict === 'Error' ? exitCodes.Error : exitCodes.Passed;
     } finally {
       progress.end();

@@ -4,7 +4,7 @@ import { ApiError } from '../kubernetes/errors.js';
 import { Reflector } from '../kubernetes/reflector.js';
 import type { Connection } from './connect.js';
 import { controllerLeads } from './controller-watch.js';
-import { onInterrupt } from './interrupt.js';
+import { type Interrupts, onAbort } from './interrupt.js';
 import { ControllerMissingError } from './io.js';
 import type { Progress } from './progress.js';
 
@@ -20,13 +20,25 @@ export interface Awaited {
   end: 'finished' | 'deleted' | 'detached';
 }
 
+/** How to watch a run. */
+export interface Watching {
+  progress: Progress;
+  /** The first one aborts the run, and it is watched until everything is taken back; the second one detaches. */
+  interrupts?: Interrupts;
+  /** Gives up watching when it fires and leaves the run as it is: for clusters that are thrown away. */
+  giveUp?: AbortSignal;
+}
+
 /**
- * Watches a run to its end. The first Ctrl-C aborts it and goes on watching until everything is taken back; the second
- * one detaches.
+ * Watches a run to its end.
  *
- * @throws ControllerMissingError when the controller stays away
+ * @throws ControllerMissingError when the controller stays away, and the reason of `giveUp`
  */
-export async function awaitRun(connection: Connection, run: ExperimentRun, progress: Progress): Promise<Awaited> {
+export async function awaitRun(
+  connection: Connection,
+  run: ExperimentRun,
+  { progress, interrupts, giveUp }: Watching,
+): Promise<Awaited> {
   const { namespace = '', name, uid } = run.metadata;
   const reflector = new Reflector<ExperimentRun>({
     client: connection.client,
@@ -46,13 +58,15 @@ export async function awaitRun(connection: Connection, run: ExperimentRun, progr
           progress.show(latest);
           if (latest.status?.finishTime) resolve({ run: latest, end: 'finished' });
         }),
-        onInterrupt((count) => {
-          if (count > 1) return resolve({ run: latest, end: 'detached' });
-          progress.say('Aborting: waiting until everything is taken back (Ctrl-C again to leave at once)');
-          abortRun(connection, namespace, name, 'interrupted by the one who ran it').catch(reject);
-        }),
         watchController(connection, reject),
       );
+      const interrupt = (count: number) => {
+        if (count > 1) return resolve({ run: latest, end: 'detached' });
+        progress.say('Aborting: waiting until everything is taken back (Ctrl-C again to leave at once)');
+        abortRun(connection, namespace, name, 'interrupted by the one who ran it').catch(reject);
+      };
+      if (interrupts) stops.push(interrupts.subscribe(interrupt));
+      if (giveUp) stops.push(onAbort(giveUp, () => reject(giveUp.reason)));
       reflector.start();
     });
   } finally {

@@ -2,7 +2,7 @@ import { ANNOTATION_EXPECTED_VERDICT } from '../api/labels.js';
 import type { Awaited } from './await-run.js';
 import { awaitController } from './controller-watch.js';
 import { deploy } from './deploy.js';
-import { onInterrupt } from './interrupt.js';
+import { ending, onInterrupt } from './interrupt.js';
 import { exitCodes, type Io, processIo } from './io.js';
 import { type LocalCluster, startLocalCluster } from './local-cluster.js';
 import { reportTable } from './report.js';
@@ -44,6 +44,7 @@ async function demo(io: Io, keep: boolean, signal: AbortSignal): Promise<number>
     if (keep) await keepOpen(local, io, signal);
     return surprises.length === 0 ? 0 : 1;
   } finally {
+    if (signal.aborted) io.stderr.write('Stopping\n');
     await local?.stop();
   }
 }
@@ -56,17 +57,10 @@ async function runEach(
 ): Promise<Awaited[]> {
   const done: Awaited[] = [];
   for (const each of planned) {
-    done.push(await unlessAborted(runOne(connection, each, io), signal));
+    // The cluster is thrown away, so nothing has to be taken back first.
+    done.push(await runOne(connection, each, { io, giveUp: signal }));
   }
   return done;
-}
-
-/** The cluster is thrown away, so nothing has to be taken back first. */
-function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  const aborted = new Promise<never>((_, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-  });
-  return Promise.race([work, aborted]);
 }
 
 function expected({ metadata }: Awaited['run']): string {
@@ -85,10 +79,7 @@ async function keepOpen({ cluster }: LocalCluster, io: Io, signal: AbortSignal):
 
 const io = processIo();
 const interrupted = new AbortController();
-onInterrupt((count) => {
-  if (count === 1) io.stderr.write('\nStopping\n');
-  interrupted.abort(new Error('interrupted'));
-});
+onInterrupt(() => interrupted.abort(new Error('interrupted')), ending);
 const code = await demo(io, process.argv.includes('--keep'), interrupted.signal).catch((error: Error) => {
   if (!interrupted.signal.aborted) io.stderr.write(`${error.message}\n`);
   return interrupted.signal.aborted ? exitCodes.Aborted : exitCodes.Failed;

@@ -4,8 +4,10 @@ import type { ValidateIo } from './validate.js';
 export interface Io extends ValidateIo {
   /** Whether progress may be redrawn in place: stderr is a terminal and not a CI log. */
   live: boolean;
-  /** How wide the terminal is, in columns. */
-  width: number;
+  /** How wide the terminal is now, in columns. */
+  readonly width: number;
+  /** How high it is now, in lines. */
+  readonly height: number;
 }
 
 /** The exit codes of every command; a part of the interface. */
@@ -31,6 +33,11 @@ export function processIo(): Io {
     stderr,
     color: env.NO_COLOR ? false : wanted || (stdout.isTTY ?? false),
     live: (stderr.isTTY ?? false) && !env.CI && env.TERM !== 'dumb',
-    width: stderr.columns ?? 100,
+    get width() {
+      return stderr.columns || 100;
+    },
+    get height() {
+      return stderr.rows || 24;
+    },
   };
 }

@@ -14,7 +14,11 @@ export interface LocalCluster {
   stop(): Promise<void>;
 }
 
-/** Starts an embedded cluster on the loopback. */
+/**
+ * Starts an embedded cluster on the loopback.
+ *
+ * @throws Error when it can't start, and the reason of `signal` when that fires meanwhile; nothing is left running then
+ */
 export async function startLocalCluster(options: {
   nodes: number;
   port?: number;
@@ -26,6 +30,7 @@ export async function startLocalCluster(options: {
   const cluster = await startCluster({
     nodes: options.nodes,
     ...(options.port !== undefined && { port: options.port }),
+    ...(options.signal && { signal: options.signal }),
   });
   const connection = connectTo(clusterAt(cluster.url), options, 'local');
   const local: LocalCluster = {
@@ -41,6 +46,7 @@ export async function startLocalCluster(options: {
   try {
     await installCrds(connection.client);
     await ensureNamespace(connection);
+    options.signal?.throwIfAborted();
     if (options.controller) local.controller = startController(connection, { log: createLog('silent') });
     return local;
   } catch (error) {

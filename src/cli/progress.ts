@@ -1,6 +1,7 @@
-import type { ExperimentRun, StageResult } from '../api/experiment-run.js';
+import type { ExperimentRun, ProbeStage, StageResult } from '../api/experiment-run.js';
 import type { Io } from './io.js';
-import { coloredVerdict, dim } from './text.js';
+import { measurement, rate } from './report.js';
+import { coloredHeld, coloredVerdict, columns, cut, dim, printable, wrap } from './text.js';
 
 /** Shows how runs go, on stderr. */
 export interface Progress {
@@ -20,7 +21,7 @@ export function createProgress(title: string, io: Io): Progress {
 function lineProgress(title: string, { stderr }: Io): Progress {
   const seen = new Set<string>();
   const line = (text: string) => {
-    if (!seen.has(text)) stderr.write(`${title}: ${text}\n`);
+    if (!seen.has(text)) stderr.write(`${title}: ${printable(text)}\n`);
     seen.add(text);
   };
   return {
@@ -57,15 +58,14 @@ function liveProgress(title: string, io: Io): Progress {
   let drawn = 0;
   let frame = 0;
   const started = performance.now();
-  const erase = () => {
-    if (drawn > 0) io.stderr.write(`\x1b[${drawn}A\x1b[0J`);
-    drawn = 0;
-  };
-  const draw = () => {
-    erase();
-    const mark = latest?.status?.finishTime ? '●' : (frames[frame % frames.length] ?? '');
-    const lines = picture(title, latest, mark, performance.now() - started, io);
-    io.stderr.write(`${lines.join('\n')}\n`);
+  // The lines are overwritten rather than erased first, which would flicker. A `^C` may stand where the cursor is.
+  const rewind = () => (drawn > 0 ? `\r\x1b[${drawn}A` : '');
+  const draw = (more = '', ended = false) => {
+    const spinner = frames[frame % frames.length] ?? '';
+    const all = picture(title, latest, spinner, performance.now() - started, { io, ended });
+    // The cursor can't go back to what has scrolled out of the window.
+    const lines = ended ? all : all.slice(0, Math.max(1, io.height - 1));
+    io.stderr.write(`${rewind()}${more}${lines.map((line) => `${line}\x1b[K\n`).join('')}\x1b[0J`);
     drawn = lines.length;
   };
   const timer = setInterval(() => {
@@ -77,42 +77,60 @@ function liveProgress(title: string, io: Io): Progress {
       latest = run;
       draw();
     },
-    say(text) {
-      erase();
-      io.stderr.write(`${text}\n`);
-      draw();
-    },
+    say: (text) => draw(`${text}\x1b[K\n`),
     end() {
       clearInterval(timer);
-      draw();
+      draw('', true);
       io.stderr.write('\n');
     },
   };
 }
 
-function picture(title: string, run: ExperimentRun | undefined, mark: string, elapsed: number, io: Io): string[] {
-  const status = run?.status;
-  const stage = status?.stage ?? 'Waiting';
-  const head = status?.verdict ? coloredVerdict(status.verdict, `${status.verdict} ${status.reason}`, io.color) : stage;
-  const lines = [`${mark} ${title}  ${head}  ${dim(`${(elapsed / 1000).toFixed(1)} s`, io.color)}`];
-  if (status?.message) lines.push(`    ${cut(status.message, io.width - 5)}`);
-  for (const { name, fault, state, hit, targets, effective } of status?.steps ?? []) {
-    lines.push(
-      `    ${cut(`${name.padEnd(24)} ${fault} ${state}: ${hit} of ${targets} hit, ${effective} effective`, io.width - 5)}`,
-    );
-  }
-  for (const { name, stages } of status?.probes ?? []) {
-    lines.push(`    ${cut(`${name.padEnd(24)} ${stages.map(stageText).join('  ')}`, io.width - 5)}`);
-  }
-  return lines;
+function picture(
+  title: string,
+  run: ExperimentRun | undefined,
+  spinner: string,
+  elapsed: number,
+  { io, ended }: { io: Io; ended: boolean },
+): string[] {
+  const { color, width } = io;
+  const { stage = 'Waiting', verdict, reason, message, steps = [], probes = [] } = run?.status ?? {};
+  const time = `${(elapsed / 1000).toFixed(1)} s`;
+  const state = verdict ? `${verdict} (${reason})` : stage;
+  const name = cut(title, width - state.length - time.length - 7);
+  const mark = verdict ? '●' : ended ? '○' : spinner;
+  const painted = verdict ? coloredVerdict(verdict, state, color) : state;
+  const lines = [`${verdict ? coloredVerdict(verdict, mark, color) : mark} ${name}  ${painted}  ${dim(time, color)}`];
+  // The last word is worth as many lines as it takes; on the way, lines that come and go would make everything jump.
+  const text = printable(message ?? '');
+  if (text !== '') lines.push(...(ended ? wrap(text, width - 3) : [cut(text, width - 3)]).map((line) => `  ${line}`));
+  const widest = Math.max(0, ...[...steps, ...probes].map((each) => each.name.length));
+  const stepLines = steps.map(({ name: step, fault, state, hit, targets, effective }) =>
+    cut(`  ${step.padEnd(widest)}  ${fault} ${state}: ${hit} of ${targets} hit, ${effective} effective`, width - 1),
+  );
+  return [...lines, ...stepLines, ...probeLines(probes, widest, io)];
 }
 
-function stageText({ stage, held, successRate, latencyP95Milliseconds: p95 }: StageResult): string {
+type Probes = NonNullable<NonNullable<ExperimentRun['status']>['probes']>;
+const probeStages: readonly ProbeStage[] = ['Before', 'During', 'After'];
+
+function probeLines(probes: Probes, widest: number, { color, width }: Io): string[] {
+  const results = probes.map(({ stages }) => probeStages.map((stage) => stages.find((each) => each.stage === stage)));
+  const rowsWith = (text: (result: StageResult) => string) =>
+    probes.map(({ name }, index) => [
+      `  ${name.padEnd(widest)}`,
+      ...(results[index] ?? []).map((result) => (result ? stageText(result, text(result)) : '')),
+    ]);
+  // Rates matter more than latencies where there is no room for both.
+  for (const text of [measurement, rate]) {
+    const rows = rowsWith(text);
+    if (columns(rows).every((line) => line.length < width))
+      return columns(rows, (cell, row, column) => coloredHeld(results[row]?.[column - 1]?.held, cell, color));
+  }
+  return columns(rowsWith(rate)).map((line) => cut(line, width - 1));
+}
+
+function stageText({ held, stage }: StageResult, measured: string): string {
   const mark = held === undefined ? '·' : held ? '✓' : '✗';
-  const latency = p95 === undefined ? '' : ` p95 ${Math.round(p95)} ms`;
-  return `${mark} ${stage} ${successRate === undefined ? '-' : `${Math.round(successRate * 10) / 10}%`}${latency}`;
-}
-
-function cut(text: string, width: number): string {
-  return text.length <= width ? text : `${text.slice(0, Math.max(0, width - 1))}…`;
+  return `${mark} ${stage.toLowerCase()} ${measured}`;
 }

@@ -1,46 +1,73 @@
 import type { ProbeStage } from '../api/experiment.js';
-import type { ExperimentRun, StageResult } from '../api/experiment-run.js';
+import type { ExperimentRun, ProbeStatus, StageResult } from '../api/experiment-run.js';
 import { LABEL_EXPERIMENT } from '../api/labels.js';
-import { coloredVerdict, columns, dim } from './text.js';
+import type { Verdict } from '../api/reasons.js';
+import { coloredHeld, coloredVerdict, columns, dim } from './text.js';
 
-const header = ['EXPERIMENT', 'VERDICT', 'REASON', 'TARGETS', 'PROBE', 'SUCCESS', 'P95', 'RECOVERY'];
+const headers = [
+  ['EXPERIMENT', 'VERDICT', 'REASON', 'TARGETS', 'RECOVERY'],
+  ['  PROBE', 'BEFORE', 'DURING', 'AFTER'],
+];
 const stages: readonly ProbeStage[] = ['Before', 'During', 'After'];
 
-/** One table of all runs: a line per probe, success rate and p95 as `before → during → after`. */
+/** A row of the table, and how each of its cells is painted. */
+interface Row {
+  cells: string[];
+  paint?: (cell: string, column: number, color: boolean) => string;
+}
+
+/**
+ * One table of all runs: a line for each, and below it one for each of its probes with success rate and p95 in the three
+ * stages. They share the columns, so that it stays narrow.
+ */
 export function reportTable(runs: readonly ExperimentRun[], color: boolean): string {
-  const rows = [header, ...runs.flatMap(rowsOf)];
-  return columns(rows, (cell, row, column) => {
-    if (row === 0) return dim(cell, color);
-    const verdict = cell.trim();
-    if (column === 1 && verdict !== '') return coloredVerdict(verdict as never, cell, color);
-    return cell;
-  });
+  const rows: Row[] = [
+    ...headers.map((cells) => ({ cells, paint: dimmed })),
+    ...runs.flatMap((run) => [runRow(run), ...(run.status?.probes ?? []).map(probeRow)]),
+  ];
+  const lines = columns(
+    rows.map(({ cells }) => cells),
+    (cell, row, column) => rows[row]?.paint?.(cell, column, color) ?? cell,
+  );
+  return lines.join('\n');
 }
 
-function rowsOf(run: ExperimentRun): string[][] {
-  const status = run.status ?? {};
-  const name = run.metadata.labels?.[LABEL_EXPERIMENT] ?? run.metadata.name;
-  const hit = (status.steps ?? []).reduce((sum, step) => sum + step.hit, 0);
-  const wanted = (status.steps ?? []).reduce((sum, step) => sum + step.targets, 0);
-  const recovery = status.recoverySeconds === undefined ? '-' : `${status.recoverySeconds} s`;
-  const about = [name, status.verdict ?? '-', status.reason ?? '-', `${hit}/${wanted}`];
-  const probes = (status.probes ?? []).map(({ name: probe, stages: results }) => [
-    probe,
-    trend(results, ({ successRate }) => (successRate === undefined ? undefined : `${round(successRate)}%`)),
-    trend(results, ({ latencyP95Milliseconds: p95 }) => (p95 === undefined ? undefined : `${round(p95)} ms`)),
-  ]);
-  const [first = ['-', '-', '-'], ...others] = probes;
-  return [[...about, ...first, recovery], ...others.map((probe) => ['', '', '', '', ...probe, ''])];
+const dimmed = (cell: string, _column: number, color: boolean) => dim(cell, color);
+
+function runRow({ metadata, status = {} }: ExperimentRun): Row {
+  const { verdict, reason, steps = [], recoverySeconds } = status;
+  const sum = (count: 'hit' | 'targets') => steps.reduce((total, step) => total + step[count], 0);
+  return {
+    cells: [
+      metadata.labels?.[LABEL_EXPERIMENT] ?? metadata.name,
+      verdict ?? '-',
+      reason ?? '-',
+      `${sum('hit')}/${sum('targets')}`,
+      recoverySeconds === undefined ? '-' : `${recoverySeconds} s`,
+    ],
+    paint: (cell, column, color) =>
+      column === 1 && verdict ? coloredVerdict(verdict satisfies Verdict, cell, color) : cell,
+  };
 }
 
-function trend(results: readonly StageResult[], value: (result: StageResult) => string | undefined): string {
-  const values = stages.map((stage) => {
-    const result = results.find((each) => each.stage === stage);
-    return (result && value(result)) ?? '-';
-  });
-  return values.every((each) => each === '-') ? '-' : values.join(' → ');
+function probeRow({ name, stages: measured }: ProbeStatus): Row {
+  const results = stages.map((stage) => measured.find((each) => each.stage === stage));
+  return {
+    cells: [`  ${name}`, ...results.map((result) => (result ? measurement(result) : '-'))],
+    paint: (cell, column, color) => {
+      if (column === 0) return dim(cell, color);
+      return results[column - 1]?.held === false ? coloredHeld(false, cell, color) : cell;
+    },
+  };
 }
 
-function round(value: number): number {
-  return value >= 100 ? Math.round(value) : Math.round(value * 10) / 10;
+/** Success rate and, when there were latencies, their 95th percentile: `99.2%, p95 63 ms`. */
+export function measurement(result: StageResult): string {
+  const { successRate, latencyP95Milliseconds: p95 } = result;
+  return successRate === undefined || p95 === undefined ? rate(result) : `${rate(result)}, p95 ${Math.round(p95)} ms`;
+}
+
+/** The success rate to a tenth, and never up to what it does not reach: 99.96 % is not 100 %. */
+export function rate({ successRate }: StageResult): string {
+  return successRate === undefined ? '-' : `${Math.floor(successRate * 10) / 10}%`;
 }

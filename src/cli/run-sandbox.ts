@@ -2,7 +2,7 @@ import { ApiError } from '../kubernetes/errors.js';
 import { namespaces } from '../kubernetes/resource.js';
 import { awaitController } from './controller-watch.js';
 import { deploy } from './deploy.js';
-import { onInterrupt } from './interrupt.js';
+import { ending, onInterrupt } from './interrupt.js';
 import { exitCodes, type Io } from './io.js';
 import { type LocalCluster, startLocalCluster } from './local-cluster.js';
 import { type RunOptions, runAll } from './run.js';
@@ -11,7 +11,7 @@ import type { PlannedRun } from './runs.js';
 /** `squall run --sandbox`: the same in a throw-away embedded cluster with its own controller. */
 export async function runInSandbox(planned: readonly PlannedRun[], options: RunOptions, io: Io): Promise<number> {
   const interrupted = new AbortController();
-  const stopListening = onInterrupt(() => interrupted.abort());
+  const stopListening = onInterrupt(() => interrupted.abort(new Error('interrupted')), ending);
   let local: LocalCluster | undefined;
   try {
     const { nodes = 2, namespace } = options;
@@ -26,17 +26,14 @@ export async function runInSandbox(planned: readonly PlannedRun[], options: RunO
     await createNamespaces(local, planned);
     await awaitController(local.connection);
     if (interrupted.signal.aborted) return exitCodes.Aborted;
-    stopListening();
     return await runAll(local.connection, planned, options, io);
   } catch (error) {
     if (interrupted.signal.aborted) return exitCodes.Aborted;
     throw error;
   } finally {
-    stopListening();
-    // A second Ctrl-C must not leave processes behind.
-    const stopIgnoring = onInterrupt(() => {});
+    // Still listening: a second Ctrl-C must not leave processes behind.
     await local?.stop();
-    stopIgnoring();
+    stopListening();
   }
 }
 

@@ -1,13 +1,13 @@
 import { stringify } from 'yaml';
 import type { ExperimentRun } from '../api/experiment-run.js';
-import type { Verdict } from '../api/reasons.js';
 import { experimentRuns } from '../controller/resources.js';
 import { ApiError } from '../kubernetes/errors.js';
-import { type Awaited, abortRun, awaitRun } from './await-run.js';
+import { type Awaited, abortRun, awaitRun, type Watching } from './await-run.js';
 import { type ClusterOptions, type Connection, connect } from './connect.js';
 import { awaitController } from './controller-watch.js';
+import { countInterrupts } from './interrupt.js';
 import { ControllerMissingError, exitCodes, type Io, UsageError } from './io.js';
-import { writeJunit } from './junit.js';
+import { checkWritable, writeJunit } from './junit.js';
 import { createProgress } from './progress.js';
 import { reportTable } from './report.js';
 import { type PlannedRun, runsFromCluster, runsFromFiles, splitArguments } from './runs.js';
@@ -55,6 +55,7 @@ export async function runCommand(given: readonly string[], options: RunOptions, 
   checkArguments(given, names, options);
   const source = { ...options, arguments: given, namespace: options.namespace };
   // Files are checked before anything is started or touched.
+  if (options.junit) await checkWritable(options.junit);
   const fromFiles = paths.length > 0 ? await runsFromFiles(paths, source, options.namespace ?? '') : [];
   if (options.sandbox) {
     const { runInSandbox } = await import('./run-sandbox.js');
@@ -81,31 +82,46 @@ function checkArguments(given: readonly string[], names: readonly string[], opti
   if (options.with && !options.sandbox) throw new UsageError('--with can only be used with --sandbox');
 }
 
-/** Runs one after another and reports at the end. Stops early when one was interrupted. */
+/**
+ * Runs one after another and reports at the end, also on those that were over when something went wrong. Stops early when
+ * one was interrupted.
+ */
 export async function runAll(
   connection: Connection,
   planned: readonly PlannedRun[],
   options: RunOptions,
   io: Io,
 ): Promise<number> {
+  const interrupts = countInterrupts();
   const done: Awaited[] = [];
-  for (const each of planned) {
-    const awaited = await runOne(connection, each, io);
-    done.push(awaited);
-    if (awaited.end === 'detached' || awaited.run.spec.abort) break;
+  try {
+    for (const each of planned) {
+      if (interrupts.count > 0) break;
+      done.push(await runOne(connection, each, { io, interrupts }));
+    }
+  } finally {
+    interrupts.stop();
+    const runs = done.map(({ run }) => run);
+    if (done.length > 0 || interrupts.count > 0) report(runs, options, io);
+    if (options.junit) await writeJunit(options.junit, runs);
   }
-  const runs = done.map(({ run }) => run);
-  report(runs, options, io);
-  if (options.junit) await writeJunit(options.junit, runs);
-  return worst(done.map(exitCodeOf));
+  return worst([...done.map(exitCodeOf), ...(interrupts.count > 0 ? [exitCodes.Aborted] : [])]);
 }
 
-/** Creates one run and watches it to its end. */
-export async function runOne(connection: Connection, { title, object }: PlannedRun, io: Io): Promise<Awaited> {
+/**
+ * Creates one run and watches it to its end.
+ *
+ * @throws UsageError when the cluster refuses it, and what `awaitRun` throws
+ */
+export async function runOne(
+  connection: Connection,
+  { title, object }: PlannedRun,
+  { io, ...watching }: { io: Io } & Omit<Watching, 'progress'>,
+): Promise<Awaited> {
   const run = await create(connection, object);
   const progress = createProgress(title, io);
   try {
-    return await awaitRun(connection, run, progress);
+    return await awaitRun(connection, run, { progress, ...watching });
   } catch (error) {
     if (error instanceof ControllerMissingError)
       await abortRun(connection, run.metadata.namespace ?? '', run.metadata.name, 'no controller').catch(() => {});
@@ -129,10 +145,5 @@ async function create({ client }: Connection, object: PlannedRun['object']): Pro
 function report(runs: readonly ExperimentRun[], { output }: RunOptions, io: Io): void {
   if (output === 'json') io.stdout.write(`${JSON.stringify(runs, null, 2)}\n`);
   else if (output === 'yaml') io.stdout.write(runs.map((run) => `---\n${stringify(run)}`).join(''));
-  else io.stdout.write(`${reportTable(runs, io.color)}\n`);
-}
-
-/** The verdict a run ended with, when it ended. */
-export function verdictOf(run: ExperimentRun): Verdict | undefined {
-  return run.status?.verdict;
+  else if (runs.length > 0) io.stdout.write(`${reportTable(runs, io.color)}\n`);
 }

@@ -1,8 +1,9 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { onInterrupt } from './interrupt.js';
-import { exitCodes, type Io } from './io.js';
+import { sandboxContext } from '../sandbox/cluster.js';
+import { ending, onAbort, onInterrupt } from './interrupt.js';
+import { exitCodes, type Io, UsageError } from './io.js';
 import { startLocalCluster } from './local-cluster.js';
 
 /** The options of `squall sandbox`. `kubeconfig` is where the cluster's kubeconfig is written. */
@@ -14,35 +15,44 @@ export interface SandboxOptions {
   systemNamespace?: string;
 }
 
-/** `squall sandbox`: an embedded cluster until SIGINT or SIGTERM. */
+/** `squall sandbox`: an embedded cluster until SIGINT, SIGTERM or SIGHUP. */
 export async function sandboxCommand(options: SandboxOptions, io: Io): Promise<number> {
   const interrupted = new AbortController();
-  onInterrupt(() => interrupted.abort());
+  onInterrupt(() => interrupted.abort(new Error('interrupted')), ending);
+  if (options.kubeconfig !== undefined) await refuseForeign(options.kubeconfig);
+  try {
+    await serve(options, io, interrupted.signal);
+  } catch (error) {
+    if (!interrupted.signal.aborted) throw error;
+  }
+  return exitCodes.Passed;
+}
+
+async function serve(options: SandboxOptions, io: Io, signal: AbortSignal): Promise<void> {
   const { nodes, port, controller = false, systemNamespace } = options;
   const local = await startLocalCluster({
     nodes,
     controller,
-    signal: interrupted.signal,
+    signal,
     ...(port !== undefined && { port }),
     ...(systemNamespace && { systemNamespace }),
   });
-  const written = await writeKubeconfig(local.cluster.kubeconfig, options.kubeconfig);
+  let written: WrittenFile | undefined;
   try {
+    written = await writeKubeconfig(local.cluster.kubeconfig, options.kubeconfig);
     io.stdout.write(`ready\n${instructions(written.file, local.cluster.url, nodes, controller)}`);
-    if (!interrupted.signal.aborted)
-      await new Promise((resolve) => interrupted.signal.addEventListener('abort', resolve));
+    await new Promise<void>((resolve) => onAbort(signal, resolve));
     io.stderr.write('stopping\n');
   } finally {
     await local.stop();
-    await written.remove();
+    await written?.remove();
   }
-  return exitCodes.Passed;
 }
 
 /** How to use a sandbox from another terminal. */
 export function instructions(file: string, url: string, nodes: number, controller: boolean): string {
   const lines = [
-    `An embedded Kubernetes cluster with ${nodes} nodes is at ${url}. In another terminal:`,
+    `An embedded Kubernetes cluster with ${nodes} ${nodes === 1 ? 'node' : 'nodes'} is at ${url}. In another terminal:`,
     '',
     `  export KUBECONFIG=${file}`,
     '  kubectl get nodes',
@@ -55,17 +65,37 @@ export function instructions(file: string, url: string, nodes: number, controlle
   return lines.join('\n');
 }
 
+/** A file that is removed at the end. */
+interface WrittenFile {
+  file: string;
+  remove(): Promise<void>;
+}
+
 /** Writes the kubeconfig where it was asked for, or into a folder of its own; either is removed at the end. */
-export async function writeKubeconfig(
-  text: string,
-  wanted: string | undefined,
-): Promise<{ file: string; remove(): Promise<void> }> {
+export async function writeKubeconfig(text: string, wanted: string | undefined): Promise<WrittenFile> {
   if (wanted !== undefined) {
     await writeFile(wanted, text, { mode: 0o600 });
-    return { file: wanted, remove: () => rm(wanted, { force: true }) };
+    const isOurs = async () => (await readFile(wanted, 'utf8').catch(() => '')) === text;
+    return {
+      file: wanted,
+      // Another sandbox may have written its own there meanwhile.
+      remove: async () => ((await isOurs()) ? rm(wanted, { force: true }) : undefined),
+    };
   }
   const folder = await mkdtemp(join(tmpdir(), 'squall-sandbox-'));
   const file = join(folder, 'kubeconfig');
   await writeFile(file, text, { mode: 0o600 });
   return { file, remove: () => rm(folder, { recursive: true, force: true }) };
+}
+
+/** A kubeconfig of real clusters must neither be overwritten nor removed at the end. */
+async function refuseForeign(file: string): Promise<void> {
+  const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return '';
+    throw new UsageError(`--kubeconfig ${file}: ${error.message}`);
+  });
+  if (text.trim() === '' || text.includes(`current-context: ${sandboxContext}`)) return;
+  throw new UsageError(
+    `--kubeconfig ${file}: is there already and not from a sandbox; it would be overwritten, so name a new file`,
+  );
 }

@@ -138,8 +138,16 @@ function explain(error: unknown, io: Io): number {
 }
 
 const io = processIo();
-// A reader such as `head` that has seen enough is no error of ours.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(exitCodes.Passed);
+let lostOutput = false;
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    // A reader such as `head` that has seen enough is no error of ours, and changes nothing about the verdict.
+    lostOutput ||= error.code !== 'EPIPE';
+  });
+}
+const exitCode = await main(process.argv.slice(2), io);
+process.exitCode = exitCode;
+// What could not be written is known only after the streams are flushed.
+process.once('beforeExit', () => {
+  if (lostOutput && exitCode === exitCodes.Passed) process.exitCode = exitCodes.Error;
 });
-process.exitCode = await main(process.argv.slice(2), io);
