@@ -69,11 +69,11 @@ function reportUnproven(draft: RunDraft): void {
 
 /** Nothing is clean because its injection was deleted. Returns whether there is such a thing. */
 function reportLost(draft: RunDraft): boolean {
-  if (!draft.holds('TargetsSelected')) return false;
-  const lost = draft.template.method.filter((step) => {
-    const canLinger = !draft.observed.facts[step.name]?.oneShot && draft.stepStatus(step).state !== 'Skipped';
-    return canLinger && !isWhole(draft, step);
-  });
+  // Before that nothing was applied; after it even a step that was not yet recorded as begun may have been.
+  if (!draft.holds('BaselineHeld')) return false;
+  const lost = draft.template.method.filter(
+    (step) => !draft.observed.facts[step.name]?.oneShot && !isWhole(draft, step),
+  );
   for (const { name } of lost) {
     draft.find('CleanupUnproven', `It could not be proven that the fault of step '${name}' is gone: its injection is`);
   }

@@ -138,6 +138,7 @@ export const scenario: fc.Arbitrary<Scenario> = fc
     order: fc.array(fc.nat({ max: 5 }), { maxLength: 7 }),
     lags: mostly([0], [0, 0, 2], [1, 0, 4, 0, 8], [15, 0]),
     podsDelay: mostly(0, 300, 3_000),
+    stubborn: fc.constantFrom(0, 0, 0, 20_000, 150_000),
   })
   .map(({ method: planned, probes, abortOn, maxTargets, timeout, within, seed, pods, ...rest }) => {
     const hypothesis = probes.map(({ process: _process, ...each }, index) => aProbe(`p${index}`, each));

@@ -47,6 +47,8 @@ export class SimulatedCluster {
   readonly active = new Map<string, { injection: string; uid: string }>();
   readonly uncertain = new Set<string>();
   tampered = false;
+  /** Until then nothing can be taken back. */
+  stubbornUntil = 0;
   onChange: Listener = () => {};
   #version = 1;
   #made = 0;
@@ -129,6 +131,7 @@ export class SimulatedCluster {
       stored: { state: stored?.spec.state, intent, run },
       seen,
     });
+    if (kind === 'revert' && this.now < this.stubbornUntil) throw new ApiTrouble('refused');
     if (kind === 'revert') this.active.delete(key);
     else if (this.oneShot[step]) this.deletePod(uid, pod.graceSeconds);
     else this.active.set(key, { injection: name, uid });

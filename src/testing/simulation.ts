@@ -52,6 +52,8 @@ export interface Scenario {
   /** Which caches lag at each look, again and again from the front. */
   lags: number[];
   podsDelay: number;
+  /** Until when every attempt to take a fault back is refused, in milliseconds since the start. */
+  stubborn: number;
 }
 
 /** How a simulation ended. */
@@ -120,6 +122,7 @@ class Simulation {
     const run = aRun({ template: scenario.template, spec: scenario.seed === undefined ? {} : { seed: scenario.seed } });
     const oneShot = Object.fromEntries(Object.entries(scenario.facts).map(([step, facts]) => [step, facts.oneShot]));
     this.cluster = new SimulatedCluster(run, scenario.pods, oneShot, scenario.replacement, START);
+    this.cluster.stubbornUntil = START + scenario.stubborn;
     this.calls = new TroubledCalls(new Map(scenario.troubles.map(({ call, kind }) => [call, kind])), this.cluster);
     this.#happenings = [...scenario.happenings].sort((a, b) => a.at - b.at);
     this.#controller = this.#start();
