@@ -45,14 +45,14 @@ function isOver({ state }: StepStatus): boolean {
 
 function advanceStep(draft: RunDraft, step: Step): void {
   const status = draft.stepStatus(step);
-  if (status.state === 'Waiting') start(draft, step, status);
+  if (status.state === 'Waiting') start(draft, status);
   count(status, draft.injectionsOf(step.name));
   if (status.state === 'Injecting') confirm(draft, step, status);
   if (status.state === 'Holding') hold(draft, step, status);
   if (status.state === 'Reverting') awaitRevert(draft, step, status);
 }
 
-function start(draft: RunDraft, step: Step, status: StepStatus): void {
+function start(draft: RunDraft, status: StepStatus): void {
   status.state = 'Injecting';
   status.startTime = draft.time;
   status.roundTime = draft.time;

@@ -118,6 +118,30 @@ const trouble: fc.Arbitrary<Trouble> = fc.record({
 const few = <T>(of: fc.Arbitrary<T>, max: number) =>
   fc.oneof(fc.constant<T[]>([]), fc.array(of, { maxLength: 2 }), fc.array(of, { maxLength: max }));
 
+/** One experiment on four pods of which two are killed, with nothing going wrong: it passes. */
+export function calmScenario(overrides: Partial<Scenario> = {}): Scenario {
+  return {
+    template: {
+      hypothesis: [aProbe('p0')],
+      method: [aStep('s0', { app: 'a', count: 2 })],
+      safeguards: { maxTargets: 3, abortOn: ['p0'] },
+      recovery: { within: '60s' },
+      timeout: '10m',
+    },
+    facts: { s0: { fault: 'podKill', oneShot: true } },
+    pods: Array.from({ length: 4 }, (_, index) => ({ ...aPod(`pod-${index}`, { graceSeconds: 1 }), app: 'a' })),
+    probes: { p0: { interval: 200, bad: [], minReady: 0 } },
+    replacement: { after: 500, readyAfter: 500 },
+    happenings: [],
+    troubles: [],
+    order: [0],
+    lags: [0],
+    podsDelay: 0,
+    stubborn: 0,
+    ...overrides,
+  };
+}
+
 /** Random experiments on a random cluster, with random things going wrong. */
 export const scenario: fc.Arbitrary<Scenario> = fc
   .record({
