@@ -1,4 +1,4 @@
-import type { Node } from './cel-environment.js';
+import type { Node } from '../../cel/compile.js';
 import { elementShape, itemShape, memberShape, SCALAR, type Shape, shapeOf, UNKNOWN } from './cel-sizes.js';
 import type { SchemaNode } from './node.js';
 

@@ -1,7 +1,7 @@
 import type { Environment } from '@marcbachmann/cel-js';
-import { equalCel, parseDuration } from './cel-values.js';
+import { equalCel, fromJson, parseDuration } from '../../cel/values.js';
 import type { SchemaNode } from './node.js';
-import { isObject, type Json } from './types.js';
+import type { Json } from './types.js';
 
 /** A schema node as CEL sees it. */
 export interface CelType {
@@ -66,7 +66,7 @@ export class CelTypes {
     if (type === 'array' && node.items) return this.#list(node, node.items, hint);
     if (type === 'object' && node.additional) return this.#map(node.additional, hint);
     if (type === 'object' || node.properties) return this.#object(node, hint);
-    return { name: 'dyn', toCel: untyped };
+    return { name: 'dyn', toCel: fromJson };
   }
 
   #list(list: SchemaNode, items: SchemaNode, hint: string): CelType {
@@ -149,12 +149,4 @@ function converter(ctor: new () => object, fields: Map<string, { property: strin
     }
     return instance;
   };
-}
-
-/** A value whose schema says nothing, by what it is. */
-function untyped(value: Json): unknown {
-  if (typeof value === 'number') return Number.isInteger(value) ? BigInt(value) : value;
-  if (Array.isArray(value)) return value.map(untyped);
-  if (!isObject(value)) return value;
-  return new Map(Object.entries(value).map(([key, entry]) => [key, untyped(entry)]));
 }

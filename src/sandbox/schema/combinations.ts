@@ -1,5 +1,5 @@
+import { compilePattern } from '../../cel/patterns.js';
 import { forbidden, invalid, required } from './errors.js';
-import { compilePattern } from './patterns.js';
 import type { FieldError, Json, JsonSchema } from './types.js';
 
 /** Where what is wrong with a schema is collected. */

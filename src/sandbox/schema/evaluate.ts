@@ -93,8 +93,7 @@ function runRule(
     const values = variables();
     return rule.program.evaluate(values) === true ? undefined : failure(rule, values, value, path);
   } catch (error) {
-    const { summary, message } = error as { summary?: string; message: string };
-    const cause = goWording(summary ?? message);
+    const cause = goWording((error as Error).message);
     return invalid(path, typeName(value), `${cause} evaluating rule: ${rule.source.message ?? rule.source.rule}`);
   }
 }

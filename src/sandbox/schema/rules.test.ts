@@ -182,6 +182,15 @@ describe('transition rules', () => {
     expect(messages(immutable, { a: 'y' }, { a: 'x' })).toEqual(['spec: Invalid value: a is immutable']);
   });
 
+  test('see a change inside a map', () => {
+    const labels: JsonSchema = { type: 'object', maxProperties: 3, additionalProperties: string };
+    const schema = withRules(object({ labels }), { rule: 'self == oldSelf', message: 'is immutable' });
+    expect(messages(schema, { labels: { b: '2', a: '1' } }, { labels: { a: '1', b: '2' } })).toEqual([]);
+    expect(messages(schema, { labels: { a: '1' } }, { labels: { a: '2' } })).toEqual([
+      'spec: Invalid value: is immutable',
+    ]);
+  });
+
   test('do not apply to a field that was not there before', () => {
     const schema = object({ a: withRules(string, 'self == oldSelf') });
     expect(messages(schema, { a: 'x' }, {})).toEqual([]);

@@ -1,6 +1,7 @@
 import { type Environment, Optional } from '@marcbachmann/cel-js';
+import { compileExpression, type Program, walk } from '../../cel/compile.js';
+import { kubernetesEnvironment } from '../../cel/environment.js';
 import { costMessage, expressionCost, RULE_COST_LIMIT, SCHEMA_COST_LIMIT } from './cel-cost.js';
-import { compileExpression, kubernetesEnvironment, type Program, walk } from './cel-environment.js';
 import { maxCardinality } from './cel-sizes.js';
 import { type CelType, CelTypes } from './cel-types.js';
 import { forbidden, invalid, notSupported, required } from './errors.js';
@@ -70,7 +71,7 @@ function hasRules(schema: JsonSchema): boolean {
 
 class RuleCompiler {
   totalCost = 0;
-  readonly #types = new CelTypes(kubernetesEnvironment().clone());
+  readonly #types = new CelTypes(kubernetesEnvironment('static').clone());
 
   constructor(readonly problems: FieldError[]) {}
 

@@ -1,3 +1,4 @@
+import { matchesPattern } from '../../cel/patterns.js';
 import {
   duplicate,
   formatPath,
@@ -11,7 +12,6 @@ import {
 } from './errors.js';
 import { integerFormats, stringFormats } from './formats.js';
 import { childNode, type SchemaNode, typeName } from './node.js';
-import { matchesPattern } from './patterns.js';
 import { equalJson, type FieldError, isObject, type Json } from './types.js';
 
 /** Where a walk is, and what it has found. The path is changed in place; errors copy it. */

@@ -51,7 +51,7 @@ const asciiUpper = (text: string) => text.replace(/[a-z]+/g, (letters) => letter
 
 /**
  * Adds the string and regular-expression functions of Kubernetes' CEL that cel-js lacks. Those whose own version in
- * cel-js differs or can hang get another name here; cel-environment.ts maps the calls.
+ * cel-js differs or can hang get another name here; compile.ts maps the calls.
  */
 export function registerStrings(environment: Environment): void {
   environment

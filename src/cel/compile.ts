@@ -1,42 +1,4 @@
-import { type ASTNode, Environment, Optional } from '@marcbachmann/cel-js';
-import { registerLists } from './cel-lists.js';
-import { registerQuantity } from './cel-quantity.js';
-import { registerStrings } from './cel-strings.js';
-import { registerUrl } from './cel-url.js';
-import { type CelDuration, parseDuration } from './cel-values.js';
-
-let shared: Environment | undefined;
-
-/** The CEL environment of the API server's validation rules: cel-js and the Kubernetes libraries. Clone it to extend it. */
-export function kubernetesEnvironment(): Environment {
-  shared ??= build();
-  return shared;
-}
-
-function build(): Environment {
-  const environment = new Environment({ enableOptionalTypes: true, limits: { maxDepth: 100, maxAstNodes: 20_000 } });
-  environment
-    .registerFunction('goDuration(string): google.protobuf.Duration', parseDuration, { async: false })
-    .registerFunction('string(google.protobuf.Duration): string', printDuration, { async: false })
-    .registerFunction('string(google.protobuf.Timestamp): string', (time: Date) => time.toISOString(), { async: false })
-    .registerFunction(
-      'int(google.protobuf.Timestamp): int',
-      (time: Date) => BigInt(Math.floor(time.getTime() / 1000)),
-      { async: false },
-    );
-  registerStrings(environment);
-  registerLists(environment);
-  registerQuantity(environment);
-  registerUrl(environment);
-  return environment;
-}
-
-function printDuration({ seconds, nanos }: CelDuration): string {
-  const negative = seconds < 0n || nanos < 0;
-  const fraction = Math.abs(nanos).toString().padStart(9, '0').replace(/0+$/, '');
-  const whole = seconds < 0n ? -seconds : seconds;
-  return `${negative ? '-' : ''}${whole}${fraction === '' ? '' : `.${fraction}`}s`;
-}
+import { type ASTNode, type Environment, Optional } from '@marcbachmann/cel-js';
 
 /** Calls to functions whose version in cel-js can hang (JavaScript patterns), differs from Go's, or takes no sets. */
 const METHOD_REPLACEMENTS: Record<string, string> = {
@@ -51,7 +13,7 @@ const FUNCTION_REPLACEMENTS: Record<string, string> = { duration: 'goDuration' }
 export interface Node {
   op: string;
   args: unknown;
-  meta: { macro?: Macro; alternate?: Node };
+  meta: { macro?: Macro };
 }
 
 interface Macro {
@@ -70,54 +32,111 @@ interface Evaluator {
   debugType(value: unknown): { fieldLazy(value: unknown, name: string, node: Node, evaluator: Evaluator): unknown };
 }
 
-/** An expression ready to run. `variables` maps names to CEL values. */
+/** An expression ready to run. */
 export interface Program {
   node: Node;
   /** The type of the result by its CEL name. */
   type: string;
+  /**
+   * The value of the expression; `variables` maps names to CEL values.
+   *
+   * @throws FailedEvaluation
+   */
   evaluate(variables: Record<string, unknown>): unknown;
+}
+
+/** An expression does not parse or does not type-check. The message reads like cel-go's, over several lines. */
+export class CompilationError extends Error {
+  constructor(
+    /** What is wrong in a few words, without the place. */
+    readonly problem: string,
+    /** What cel-js calls it, such as `unknown_variable`. */
+    readonly code: string | undefined,
+    /** Where it is, counted from 1. */
+    readonly place: { line: number; column: number },
+    /** The text of that line. */
+    text: string,
+  ) {
+    const { line, column } = place;
+    super(
+      `compilation failed: ERROR: <input>:${line}:${column}: ${goWording(problem)}\n | ${text}\n | ${'.'.repeat(column - 1)}^`,
+    );
+  }
+}
+
+/** An expression has no value for the variables it was given. The message has one line. */
+export class FailedEvaluation extends Error {
+  constructor(
+    message: string,
+    /** What cel-js calls it, such as `no_such_key`; undefined when one of the library's functions refused. */
+    readonly code: string | undefined,
+  ) {
+    super(message);
+  }
 }
 
 /**
  * Parses and type-checks an expression.
- * @throws an Error whose message reads like cel-go's: `compilation failed: ERROR: <input>:1:6: undefined field 'x'`
+ *
+ * @throws CompilationError
  */
 export function compileExpression(environment: Environment, source: string): Program {
-  const parsed = attempt(source, () => environment.parse(source));
+  const parsed = attempt(
+    () => environment.parse(source),
+    (error) => compilationError(source, error),
+  );
   const node = parsed.ast as unknown as Node & ASTNode;
   walk(node, rewrite);
-  const result = parsed.check();
-  if (!result.valid) throw compilationError(source, result.error);
-  return { node, type: result.type ?? 'dyn', evaluate: parsed };
+  const { valid, type, error } = parsed.check();
+  if (!valid) throw compilationError(source, error);
+  return {
+    node,
+    type: type ?? 'dyn',
+    evaluate: (variables) => attempt(() => parsed(variables), failedEvaluation),
+  };
 }
 
-function attempt<T>(source: string, action: () => T): T {
+function attempt<T>(action: () => T, translate: (error: unknown) => Error): T {
   try {
     return action();
   } catch (error) {
-    throw compilationError(source, error);
+    throw translate(error);
   }
 }
 
-function compilationError(source: string, error: unknown): Error {
-  const { summary, message, range } = error as { summary?: string; message: string; range?: { start: number } };
-  const before = source.slice(0, range?.start ?? 0).split('\n');
-  const column = before.at(-1)?.length ?? 0;
-  const line = source.split('\n')[before.length - 1] ?? '';
-  const place = `<input>:${before.length}:${column + 1}`;
-  return new Error(
-    `compilation failed: ERROR: ${place}: ${goWording(summary ?? message)}\n | ${line}\n | ${'.'.repeat(column)}^`,
-  );
+/** What cel-js throws; what a function of the library throws is an Error without the optional parts. */
+interface Thrown {
+  message: string;
+  summary?: string;
+  code?: string;
+  range?: { start: number };
 }
 
-function goWording(summary: string): string {
-  return summary
+function compilationError(source: string, error: unknown): Error {
+  const { summary, message, code, range } = error as Thrown;
+  const before = source.slice(0, range?.start ?? 0).split('\n');
+  const place = { line: before.length, column: (before.at(-1)?.length ?? 0) + 1 };
+  const text = source.split('\n')[before.length - 1] ?? '';
+  return new CompilationError(writtenNames(summary ?? message), code, place, text);
+}
+
+function failedEvaluation(error: unknown): Error {
+  const { summary, message, code } = error as Thrown;
+  return new FailedEvaluation(writtenNames(summary ?? message), code);
+}
+
+function goWording(problem: string): string {
+  return problem
     .replace(/^No such key: (.*)$/, "undefined field '$1'")
-    .replace(/^Unknown variable: (.*)$/, "undeclared reference to '$1' (in container '')")
-    .replace(
-      /\bgo(Join|Matches|LowerAscii|UpperAscii|Duration)\b/,
-      (_, name: string) => name.charAt(0).toLowerCase() + name.slice(1),
-    );
+    .replace(/^Unknown variable: (.*)$/, "undeclared reference to '$1' (in container '')");
+}
+
+/** Names functions as the expression does, not as their replacements are called. */
+function writtenNames(text: string): string {
+  return text.replace(
+    /\bgo(Join|Matches|LowerAscii|UpperAscii|Duration)\b/g,
+    (_, name: string) => name.charAt(0).toLowerCase() + name.slice(1),
+  );
 }
 
 function rewrite(node: Node): void {

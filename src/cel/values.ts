@@ -40,7 +40,35 @@ export function parseDuration(text: string): CelDuration {
   return new Duration(nanos / SECOND, Number(nanos % SECOND));
 }
 
-function isDuration(value: unknown): value is CelDuration {
+/** A duration as CEL prints it: in seconds, such as `90s` or `-0.25s`. */
+export function printDuration({ seconds, nanos }: CelDuration): string {
+  const total = seconds * SECOND + BigInt(nanos);
+  const size = total < 0n ? -total : total;
+  const fraction = (size % SECOND).toString().padStart(9, '0').replace(/0+$/, '');
+  return `${total < 0n ? '-' : ''}${size / SECOND}${fraction === '' ? '' : `.${fraction}`}s`;
+}
+
+/** A timestamp as CEL prints it: RFC 3339 in UTC, with no more digits than it needs. */
+export function printTimestamp(time: Date): string {
+  return time.toISOString().replace(/\.?0+Z$/, 'Z');
+}
+
+const MAX_INT = 2 ** 63;
+
+/**
+ * The CEL value of parsed JSON of which no schema is known. JSON has one type of number, CEL has two that do not mix: as
+ * in the API server, a whole number is an int. Objects become maps, since a key such as `constructor` has a meaning to
+ * an object of JavaScript.
+ */
+export function fromJson(json: unknown): unknown {
+  if (typeof json === 'number') return Number.isInteger(json) && Math.abs(json) < MAX_INT ? BigInt(json) : json;
+  if (Array.isArray(json)) return json.map(fromJson);
+  if (typeof json !== 'object' || json === null) return json;
+  return new Map(Object.entries(json).map(([key, value]) => [key, fromJson(value)]));
+}
+
+/** Whether a CEL value is a duration. */
+export function isDuration(value: unknown): value is CelDuration {
   return value instanceof Duration;
 }
 
@@ -52,6 +80,7 @@ export function equalCel(left: unknown, right: unknown): boolean {
     return isNumber(left) && isNumber(right) && left == right;
   }
   if (left instanceof Set || right instanceof Set) return equalSets(left, right);
+  if (isMap(left) && isMap(right)) return equalMaps(left, right);
   if (left.constructor !== right.constructor) return false;
   if (left instanceof Date) return left.getTime() === (right as Date).getTime();
   if (isDuration(left))
@@ -62,6 +91,17 @@ export function equalCel(left: unknown, right: unknown): boolean {
 function equalSets(left: object, right: object): boolean {
   const [first, second] = [[...(left as Iterable<unknown>)], [...(right as Iterable<unknown>)]];
   return first.length === second.length && first.every((item) => second.some((other) => equalCel(item, other)));
+}
+
+/** A map is a Map when it comes from JSON, and a plain object when it is a literal of the expression. */
+function isMap(value: object): value is Map<unknown, unknown> | Record<string, unknown> {
+  return value instanceof Map || value.constructor === Object;
+}
+
+function equalMaps(left: object, right: object): boolean {
+  const [first, second] = [left, right].map((map) => (map instanceof Map ? map : new Map(Object.entries(map))));
+  if (first === undefined || second === undefined || first.size !== second.size) return false;
+  return [...first].every(([key, value]) => second.has(key) && equalCel(value, second.get(key)));
 }
 
 function isNumber(value: unknown): boolean {

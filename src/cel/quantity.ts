@@ -15,7 +15,9 @@ export function parseQuantity(text: string): Quantity {
   const match = text.length > 64 ? null : SYNTAX.exec(text);
   const [, sign = '', whole = '', fraction = '', suffix = '', exponent] = match ?? [];
   if (!match || whole + fraction === '')
-    throw new Error("quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'");
+    throw new Error(
+      `'${text.slice(0, 64)}' is not a quantity: quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'`,
+    );
   const shift = BINARY[suffix];
   const power = shift === undefined ? (DECIMAL[suffix] ?? Number(exponent ?? 0)) : 0;
   const scale = 9 + power - fraction.length;
@@ -37,6 +39,7 @@ function isQuantity(text: string): boolean {
   }
 }
 
+/** -1, 0 or 1: how two amounts of billionths order. */
 function compare(left: bigint, right: bigint): bigint {
   if (left === right) return 0n;
   return left < right ? -1n : 1n;

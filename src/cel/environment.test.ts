@@ -1,8 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
-import { compileExpression, kubernetesEnvironment } from './cel-environment.js';
+import { compileExpression } from './compile.js';
+import { kubernetesEnvironment } from './environment.js';
 
 function evaluate(source: string): unknown {
-  return compileExpression(kubernetesEnvironment().clone(), source).evaluate({});
+  return compileExpression(kubernetesEnvironment('static').clone(), source).evaluate({});
 }
 
 describe('the Kubernetes CEL libraries', () => {
@@ -25,6 +26,11 @@ describe('the Kubernetes CEL libraries', () => {
     ["duration('1h30m') > duration('89m') && duration('-1.5s') < duration('0')"],
     ["duration('90s').getMinutes() == 1 && string(duration('1.5s')) == '1.5s'"],
     ["timestamp('2026-01-02T03:04:05Z').getFullYear() == 2026"],
+    [
+      "string(timestamp('2026-01-02T03:04:00Z')) == '2026-01-02T03:04:00Z' && string(timestamp('2026-01-02T03:04:05.120Z')) == '2026-01-02T03:04:05.12Z'",
+    ],
+    ["string(duration('1s') - duration('2500ms')) == '-1.5s' && int(duration('90s')) == 90"],
+    ["[{'a': 1}, {'b': 2}].indexOf({'b': 2}) == 1 && [{'a': 1}].indexOf({'a': 2}) == -1"],
     ["'abc'.matches('^a.c$') && matches('xabc', 'b')"],
     [
       "'ab12cd345'.find('[0-9]+') == '12' && 'ab12cd345'.findAll('[0-9]+') == ['12', '345'] && 'a1b2'.findAll('[0-9]', 1) == ['1']",
@@ -72,7 +78,7 @@ describe('the Kubernetes CEL libraries', () => {
   });
 
   test('an error shows where it is in the expression', () => {
-    expect(() => compileExpression(kubernetesEnvironment().clone(), 'true &&\n  oops')).toThrow(
+    expect(() => compileExpression(kubernetesEnvironment('static').clone(), 'true &&\n  oops')).toThrow(
       "compilation failed: ERROR: <input>:2:3: undeclared reference to 'oops' (in container '')\n |   oops\n | ..^",
     );
   });
