@@ -135,7 +135,9 @@ function judgeBaseline(draft: RunDraft): void {
   }
   if (judged.every(({ held }) => held === true)) {
     const words =
-      judged.length > 0 ? `${judged.length} probes held before the fault` : 'No probe is asked for before the fault';
+      judged.length > 0
+        ? `${judged.length} ${judged.length === 1 ? 'probe' : 'probes'} held before the fault`
+        : 'No probe is asked for before the fault';
     draft.setCondition('BaselineHeld', 'True', 'BaselineHeld', words);
     draft.event('Normal', 'BaselineHeld', words);
     draft.wakeAt(draft.now);
