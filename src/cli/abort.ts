@@ -2,7 +2,7 @@ import type { ExperimentRun } from '../api/experiment-run.js';
 import { experimentRuns } from '../controller/resources.js';
 import { ApiError } from '../kubernetes/errors.js';
 import { abortRun, awaitRun } from './await-run.js';
-import { type ClusterOptions, type Connection, connect } from './connect.js';
+import { type ClusterOptions, type Connection, connectToSquall } from './connect.js';
 import { exitCodes, type Io, UsageError } from './io.js';
 import { createProgress } from './progress.js';
 
@@ -14,7 +14,8 @@ export interface AbortOptions extends ClusterOptions {
 
 /** `squall abort RUN`: exit code 0 when it is aborted and, unless `--no-wait`, everything is taken back. */
 export async function abortCommand(name: string, options: AbortOptions, io: Io): Promise<number> {
-  const connection = await connect(options, 'abort');
+  if (options.reason.trim() === '') throw new UsageError('--reason must say why');
+  const connection = await connectToSquall(options, 'abort');
   try {
     const run = await readRun(connection, name);
     if (run.status?.finishTime)

@@ -1,9 +1,10 @@
 import { hostname, networkInterfaces } from 'node:os';
-import { DEFAULT_NAMESPACE } from '../api/labels.js';
-import { Client } from '../kubernetes/client.js';
+import { API_VERSION, DEFAULT_NAMESPACE } from '../api/labels.js';
+import { Client, UnknownKindError } from '../kubernetes/client.js';
 import { type ClusterConfig, loadCluster } from '../kubernetes/kubeconfig.js';
 import { createTransport } from '../kubernetes/transport.js';
 import type { AddressPolicy } from '../probes/address-policy.js';
+import { UsageError } from './io.js';
 import { userAgent } from './version.js';
 
 /** The options that say which cluster and namespace; they mean what kubectl means by them. */
@@ -33,6 +34,31 @@ export interface Connection {
  */
 export async function connect(options: ClusterOptions, role: string): Promise<Connection> {
   return connectTo(await loadCluster(options), options, role);
+}
+
+/** People don't wait longer for the first answer. */
+const FIRST_ANSWER_MILLISECONDS = 5_000;
+
+/**
+ * Connects, and finds out that the API server is there and knows Squall's kinds.
+ *
+ * @param timeoutMs how long to try
+ * @throws ClusterConfigError, UsageError when the kinds are missing, ConnectionError when there is no answer
+ */
+export async function connectToSquall(
+  options: ClusterOptions,
+  role: string,
+  timeoutMs: number = FIRST_ANSWER_MILLISECONDS,
+): Promise<Connection> {
+  const connection = await connect(options, role);
+  try {
+    await connection.client.discover(API_VERSION, 'ExperimentRun', { timeoutMs });
+    return connection;
+  } catch (error) {
+    connection.close();
+    if (!(error instanceof UnknownKindError)) throw error;
+    throw new UsageError(`${connection.cluster.server} does not serve Squall's kinds: kubectl apply -f crds/`);
+  }
 }
 
 /** Connects to a cluster that is known. */

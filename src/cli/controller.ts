@@ -1,19 +1,17 @@
-import { UnknownKindError } from '../kubernetes/client.js';
-import { type ClusterOptions, connect } from './connect.js';
+import { type ClusterOptions, connectToSquall } from './connect.js';
 import { onInterrupt } from './interrupt.js';
-import { exitCodes, type Io, UsageError } from './io.js';
+import { exitCodes, type Io } from './io.js';
 import { createLog, ensureNamespace, startController } from './start-controller.js';
 import { version } from './version.js';
+
+/** A cluster that has just been started may take a while to answer. */
+const API_SERVER_WITHIN_MILLISECONDS = 30_000;
 
 /** `squall controller`: carries out runs until SIGTERM or SIGINT, and then hands over. */
 export async function controllerCommand(options: ClusterOptions & { debug?: boolean }, _io: Io): Promise<number> {
   const log = createLog(options.debug ? 'debug' : 'info');
-  const connection = await connect(options, 'controller');
+  const connection = await connectToSquall(options, 'controller', API_SERVER_WITHIN_MILLISECONDS);
   try {
-    await connection.client.discover('squall.dev/v1alpha1', 'ExperimentRun').catch((error: unknown) => {
-      if (!(error instanceof UnknownKindError)) throw error;
-      throw new UsageError(`${connection.cluster.server} does not serve Squall's kinds: kubectl apply -f crds/`);
-    });
     await ensureNamespace(connection);
     const controller = startController(connection, { log });
     log.info(

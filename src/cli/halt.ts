@@ -2,15 +2,16 @@ import type { ExperimentRun } from '../api/experiment-run.js';
 import { HALT_POLICY } from '../api/labels.js';
 import { experimentRuns, safetyPolicies } from '../controller/resources.js';
 import { ApiError } from '../kubernetes/errors.js';
-import { type ClusterOptions, type Connection, connect } from './connect.js';
-import { exitCodes, type Io } from './io.js';
+import { type ClusterOptions, type Connection, connectToSquall } from './connect.js';
+import { exitCodes, type Io, UsageError } from './io.js';
 
 const WAIT_MILLISECONDS = 90_000;
 const LOOK_EVERY_MILLISECONDS = 250;
 
 /** `squall halt --reason TEXT`: exit code 0 when no run is under way any more. */
 export async function haltCommand(options: ClusterOptions & { reason: string }, io: Io): Promise<number> {
-  const connection = await connect(options, 'halt');
+  if (options.reason.trim() === '') throw new UsageError('--reason must say why');
+  const connection = await connectToSquall(options, 'halt');
   try {
     await createHalt(connection, options.reason);
     io.stdout.write(
@@ -24,7 +25,7 @@ export async function haltCommand(options: ClusterOptions & { reason: string }, 
 
 /** `squall resume`: takes back what `halt` did, and nothing else. */
 export async function resumeCommand(options: ClusterOptions, io: Io): Promise<number> {
-  const connection = await connect(options, 'resume');
+  const connection = await connectToSquall(options, 'resume');
   try {
     await connection.client.delete(safetyPolicies, undefined, HALT_POLICY);
     io.stdout.write(`safetypolicy.squall.dev/${HALT_POLICY} deleted\n`);

@@ -1,10 +1,8 @@
-import { access, constants, stat, writeFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { writeFile } from 'node:fs/promises';
 import type { TestSuite } from 'junit-report-builder';
 import junitReport from 'junit-report-builder';
 import type { ExperimentRun, ProbeStatus } from '../api/experiment-run.js';
 import { LABEL_EXPERIMENT } from '../api/labels.js';
-import { UsageError } from './io.js';
 
 // The package is the builder itself, where its types say that it lies in `default`.
 const builder = junitReport as unknown as typeof junitReport.default;
@@ -15,23 +13,6 @@ const builder = junitReport as unknown as typeof junitReport.default;
  */
 export async function writeJunit(file: string, runs: readonly ExperimentRun[]): Promise<void> {
   await writeFile(file, junit(runs));
-}
-
-/**
- * Finds out that a file can't be written before experiments are run for it.
- *
- * @throws UsageError
- */
-export async function checkWritable(file: string): Promise<void> {
-  const folder = dirname(file);
-  const isFolder = await stat(file).then(
-    (found) => found.isDirectory(),
-    () => false,
-  );
-  if (isFolder) throw new UsageError(`--junit ${file}: is a folder; name a file`);
-  await access(folder, constants.W_OK).catch(() => {
-    throw new UsageError(`--junit ${file}: the folder ${folder} is not there or can't be written to`);
-  });
 }
 
 /** The text of the JUnit file. */

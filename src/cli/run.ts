@@ -3,14 +3,15 @@ import type { ExperimentRun } from '../api/experiment-run.js';
 import { experimentRuns } from '../controller/resources.js';
 import { ApiError } from '../kubernetes/errors.js';
 import { type Awaited, abortRun, awaitRun, type Watching } from './await-run.js';
-import { type ClusterOptions, type Connection, connect } from './connect.js';
+import { type ClusterOptions, type Connection, connectToSquall } from './connect.js';
 import { awaitController } from './controller-watch.js';
 import { countInterrupts } from './interrupt.js';
 import { ControllerMissingError, exitCodes, type Io, UsageError } from './io.js';
-import { checkWritable, writeJunit } from './junit.js';
+import { writeJunit } from './junit.js';
 import { createProgress } from './progress.js';
 import { reportTable } from './report.js';
 import { type PlannedRun, runsFromCluster, runsFromFiles, splitArguments } from './runs.js';
+import { checkWritable } from './writable.js';
 
 /** The options of `squall run`. */
 export interface RunOptions extends ClusterOptions {
@@ -55,13 +56,13 @@ export async function runCommand(given: readonly string[], options: RunOptions, 
   checkArguments(given, names, options);
   const source = { ...options, arguments: given, namespace: options.namespace };
   // Files are checked before anything is started or touched.
-  if (options.junit) await checkWritable(options.junit);
+  if (options.junit) await checkWritable('--junit', options.junit);
   const fromFiles = paths.length > 0 ? await runsFromFiles(paths, source, options.namespace ?? '') : [];
   if (options.sandbox) {
     const { runInSandbox } = await import('./run-sandbox.js');
     return runInSandbox(fromFiles, options, io);
   }
-  const connection = await connect(options, 'run');
+  const connection = await connectToSquall(options, 'run');
   try {
     for (const { object } of fromFiles) object.metadata.namespace ||= connection.namespace;
     const fromCluster = await runsFromCluster(connection.client, names, source, connection.namespace);

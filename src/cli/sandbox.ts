@@ -5,6 +5,7 @@ import { sandboxContext } from '../sandbox/cluster.js';
 import { ending, onAbort, onInterrupt } from './interrupt.js';
 import { exitCodes, type Io, UsageError } from './io.js';
 import { startLocalCluster } from './local-cluster.js';
+import { checkWritable } from './writable.js';
 
 /** The options of `squall sandbox`. `kubeconfig` is where the cluster's kubeconfig is written. */
 export interface SandboxOptions {
@@ -19,7 +20,10 @@ export interface SandboxOptions {
 export async function sandboxCommand(options: SandboxOptions, io: Io): Promise<number> {
   const interrupted = new AbortController();
   onInterrupt(() => interrupted.abort(new Error('interrupted')), ending);
-  if (options.kubeconfig !== undefined) await refuseForeign(options.kubeconfig);
+  if (options.kubeconfig !== undefined) {
+    await checkWritable('--kubeconfig', options.kubeconfig);
+    await refuseForeign(options.kubeconfig);
+  }
   try {
     await serve(options, io, interrupted.signal);
   } catch (error) {

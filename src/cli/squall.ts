@@ -15,6 +15,7 @@ export function createProgram(io: Io, run: (code: Promise<number>) => void): Com
     .helpCommand(false)
     .configureHelp({ showGlobalOptions: true })
     .configureOutput({ writeOut: (text) => void io.stdout.write(text), writeErr: (text) => void io.stderr.write(text) })
+    .showHelpAfterError('(add --help for usage)')
     .exitOverride()
     .option('--kubeconfig <file>', 'path of the kubeconfig to use')
     .option('--context <name>', 'context of the kubeconfig to use')
@@ -57,10 +58,14 @@ function addRunVerbs(program: Command, io: Io, run: Run): void {
     .option('--junit <file>', 'write a JUnit report')
     .option('-l, --selector <labels>', 'run the Experiments in the cluster with these labels')
     .option('-A, --all-namespaces', 'run Experiments of all namespaces')
-    .option('--seed <number>', 'draw the same targets as a run that recorded this seed', wholeNumber)
+    .option(
+      '--seed <number>',
+      'draw the same targets as a run that recorded this seed',
+      wholeNumber(0, Number.MAX_SAFE_INTEGER),
+    )
     .option('--sandbox', 'run in a throw-away embedded cluster with its own controller')
     .option('--with <file|dir>', 'with --sandbox: manifests to apply and await first; may be repeated', collect)
-    .option('--nodes <number>', 'with --sandbox: how many nodes', wholeNumber, 2)
+    .option('--nodes <number>', 'with --sandbox: how many nodes', nodes, 2)
     .action((given: string[], _options, command: Command) =>
       run(import('./run.js').then(({ runCommand }) => runCommand(given, command.optsWithGlobals(), io))),
     );
@@ -99,18 +104,25 @@ function addServerVerbs(program: Command, io: Io, run: Run): void {
   program
     .command('sandbox')
     .description('start an embedded cluster of real processes; stays in the foreground')
-    .option('--nodes <number>', 'how many nodes; they are named n1, n2, …', wholeNumber, 2)
-    .option('--port <number>', 'port of the API server (default: any free one)', wholeNumber)
+    .option('--nodes <number>', 'how many nodes; they are named n1, n2, …', nodes, 2)
+    .option('--port <number>', 'port of the API server (default: any free one)', wholeNumber(1, 65_535))
     .option('--controller', 'run a Squall controller in it')
     .action((_options, command: Command) =>
       run(import('./sandbox.js').then(({ sandboxCommand }) => sandboxCommand(command.optsWithGlobals(), io))),
     );
 }
 
-function wholeNumber(text: string): number {
-  if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError('expected a whole number.');
-  return Number(text);
+function wholeNumber(least: number, most: number): (text: string) => number {
+  return (text) => {
+    const number = Number(text);
+    if (!/^\d{1,16}$/.test(text) || number < least || number > most)
+      throw new InvalidArgumentError(`Expected a whole number from ${least} to ${most}.`);
+    return number;
+  };
 }
+
+/** Every node costs an address and some memory. */
+const nodes = wholeNumber(1, 500);
 
 function collect(value: string, earlier: string[] = []): string[] {
   return [...earlier, value];
