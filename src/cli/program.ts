@@ -1,0 +1,149 @@
+import { basename } from 'node:path';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { exitCodes, type Io, UsageError } from './io.js';
+import { version } from './version.js';
+
+// Each verb's code is loaded when it is called: `--version` and `validate` need not wait for a Kubernetes client.
+
+/** The whole command line; `run` gets the exit code of the verb that was called. */
+export function createProgram(io: Io, run: (code: Promise<number>) => void): Command {
+  const name = basename(process.argv[1] ?? '').startsWith('kubectl-') ? 'kubectl squall' : 'squall';
+  const program = new Command(name)
+    .description('Chaos engineering for Kubernetes that always puts things back and never lies')
+    .version(version, '--version', 'print the version')
+    .helpCommand(false)
+    .configureHelp({ showGlobalOptions: true })
+    .configureOutput({ writeOut: (text) => void io.stdout.write(text), writeErr: (text) => void io.stderr.write(text) })
+    .showHelpAfterError('(add --help for usage)')
+    .exitOverride()
+    .option('--kubeconfig <file>', 'path of the kubeconfig to use')
+    .option('--context <name>', 'context of the kubeconfig to use')
+    .option('-n, --namespace <name>', 'namespace to work in')
+    .option('--system-namespace <name>', "Squall's own namespace (default: squall-system)")
+    .addHelpText(
+      'after',
+      '\nExit codes: 0 passed, 1 failed, 2 usage error or invalid manifest, 3 inconclusive, 4 aborted, 5 error.',
+    );
+  addManifestVerbs(program, io, run);
+  addRunVerbs(program, io, run);
+  addServerVerbs(program, io, run);
+  return program;
+}
+
+type Run = (code: Promise<number>) => void;
+
+function addManifestVerbs(program: Command, io: Io, run: Run): void {
+  program
+    .command('validate')
+    .description('check manifests without a cluster; every problem as file:line:column: field: what was expected')
+    .argument('<file|dir...>', 'YAML or JSON files, folders, or - for standard input')
+    .addOption(new Option('-o, --output <format>', 'print the problems as JSON').choices(['json']))
+    .action((paths: string[], options) =>
+      run(import('./validate.js').then(({ validateCommand }) => validateCommand(paths, options, io))),
+    );
+}
+
+function addRunVerbs(program: Command, io: Io, run: Run): void {
+  program
+    .command('run')
+    .description('run experiments one after another and wait for their verdicts')
+    .argument(
+      '[file|dir|name...]',
+      'manifests of Experiments or ExperimentRuns, or names of Experiments in the cluster',
+    )
+    .addOption(
+      new Option('-o, --output <format>', 'print the finished runs instead of a table').choices(['json', 'yaml']),
+    )
+    .option('--junit <file>', 'write a JUnit report')
+    .option('-l, --selector <labels>', 'run the Experiments in the cluster with these labels')
+    .option('-A, --all-namespaces', 'run Experiments of all namespaces')
+    .option(
+      '--seed <number>',
+      'draw the same targets as a run that recorded this seed',
+      wholeNumber(0, Number.MAX_SAFE_INTEGER),
+    )
+    .option('--sandbox', 'run in a throw-away embedded cluster with its own controller')
+    .option('--with <file|dir>', 'with --sandbox: manifests to apply and await first; may be repeated', collect)
+    .option('--nodes <number>', 'with --sandbox: how many nodes', nodes, 2)
+    .action((given: string[], _options, command: Command) =>
+      run(import('./run.js').then(({ runCommand }) => runCommand(given, command.optsWithGlobals(), io))),
+    );
+  program
+    .command('abort')
+    .description('end a run: its faults are taken back and its verdict is Aborted')
+    .argument('<run>', 'name of an ExperimentRun')
+    .option('--reason <text>', 'why, for the record', 'aborted on the command line')
+    .option('--no-wait', 'do not wait until everything is taken back')
+    .action((name: string, _options, command: Command) =>
+      run(import('./abort.js').then(({ abortCommand }) => abortCommand(name, command.optsWithGlobals(), io))),
+    );
+  program
+    .command('halt')
+    .description('stop every run, take every fault back, and let none start until `resume`')
+    .requiredOption('--reason <text>', 'why, for all who see it')
+    .action((_options, command: Command) =>
+      run(import('./halt.js').then(({ haltCommand }) => haltCommand(command.optsWithGlobals(), io))),
+    );
+  program
+    .command('resume')
+    .description('take back what `halt` did')
+    .action((_options, command: Command) =>
+      run(import('./halt.js').then(({ resumeCommand }) => resumeCommand(command.optsWithGlobals(), io))),
+    );
+}
+
+function addServerVerbs(program: Command, io: Io, run: Run): void {
+  program
+    .command('controller')
+    .description('carry out runs; stays in the foreground')
+    .option('--debug', 'log more')
+    .action((_options, command: Command) =>
+      run(import('./controller.js').then(({ controllerCommand }) => controllerCommand(command.optsWithGlobals(), io))),
+    );
+  program
+    .command('sandbox')
+    .description('start an embedded cluster of real processes; stays in the foreground')
+    .option('--nodes <number>', 'how many nodes; they are named n1, n2, …', nodes, 2)
+    .option('--port <number>', 'port of the API server (default: any free one)', wholeNumber(1, 65_535))
+    .option('--controller', 'run a Squall controller in it')
+    .action((_options, command: Command) =>
+      run(import('./sandbox.js').then(({ sandboxCommand }) => sandboxCommand(command.optsWithGlobals(), io))),
+    );
+}
+
+function wholeNumber(least: number, most: number): (text: string) => number {
+  return (text) => {
+    const number = Number(text);
+    if (!/^\d{1,16}$/.test(text) || number < least || number > most)
+      throw new InvalidArgumentError(`Expected a whole number from ${least} to ${most}.`);
+    return number;
+  };
+}
+
+/** Every node costs an address and some memory. */
+const nodes = wholeNumber(1, 500);
+
+function collect(value: string, earlier: string[] = []): string[] {
+  return [...earlier, value];
+}
+
+/** Runs the command line and returns its exit code. */
+export async function main(args: readonly string[], io: Io): Promise<number> {
+  let code: Promise<number> = Promise.resolve(exitCodes.Passed);
+  try {
+    await createProgram(io, (started) => {
+      code = started;
+    }).parseAsync([...args], { from: 'user' });
+    return await code;
+  } catch (error) {
+    return explain(error, io);
+  }
+}
+
+/** One line for a person, without a stack, and the exit code. */
+function explain(error: unknown, io: Io): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.Passed : exitCodes.Usage;
+  const { name, message } = error instanceof Error ? error : new Error(String(error));
+  io.stderr.write(`${error instanceof UsageError ? '' : 'squall: '}${message}\n`);
+  return error instanceof UsageError || name === 'ClusterConfigError' ? exitCodes.Usage : exitCodes.Error;
+}
