@@ -1,11 +1,16 @@
 import { writeFile } from 'node:fs/promises';
-import type { TestSuite } from 'junit-report-builder';
 import junitReport from 'junit-report-builder';
-import type { ExperimentRun, ProbeStatus } from '../api/experiment-run.js';
+import type { ExperimentRun, RunStatus } from '../api/experiment-run.js';
 import { LABEL_EXPERIMENT } from '../api/labels.js';
 
 // The package is the builder itself, where its types say that it lies in `default`.
 const builder = junitReport as unknown as typeof junitReport.default;
+
+/** One test case; without a problem it passed. */
+interface Case {
+  name: string;
+  problem?: { kind: 'failure' | 'error'; reason: string; message: string };
+}
 
 /**
  * Writes a JUnit file: a suite per run, a case per probe and stage, and one each for injection and cleanup. What is
@@ -18,51 +23,62 @@ export async function writeJunit(file: string, runs: readonly ExperimentRun[]): 
 /** The text of the JUnit file. */
 export function junit(runs: readonly ExperimentRun[]): string {
   const report = builder.newBuilder();
-  for (const run of runs) describeRun(report.testSuite(), run);
+  for (const run of runs) {
+    const { status, metadata } = run;
+    const name = metadata.labels?.[LABEL_EXPERIMENT] ?? metadata.name;
+    const suite = report.testSuite().name(name);
+    if (status?.startTime) suite.timestamp(new Date(status.startTime));
+    suite.time(secondsBetween(status?.startTime, status?.finishTime));
+    for (const { name: title, problem } of casesOf(run)) {
+      const test = suite.testCase().className(name).name(title);
+      if (problem?.kind === 'failure') test.failure(problem.message, problem.reason);
+      else if (problem) test.error(problem.message, problem.reason);
+    }
+  }
   return report.build();
 }
 
-function describeRun(suite: TestSuite, run: ExperimentRun): void {
-  const { status, metadata, spec } = run;
-  const name = metadata.labels?.[LABEL_EXPERIMENT] ?? metadata.name;
-  suite.name(name);
-  if (status?.startTime) suite.timestamp(new Date(status.startTime));
-  suite.time(secondsBetween(status?.startTime, status?.finishTime));
-  for (const probe of spec.template.hypothesis ?? []) {
-    const measured = status?.probes?.find((each) => each.name === probe.name);
-    for (const stage of probe.stages) describeProbe(suite, name, probe.name, stage, measured, status?.message);
+function casesOf({ status = {}, spec }: ExperimentRun): Case[] {
+  const probes = (spec.template.hypothesis ?? []).flatMap(({ name, stages }) =>
+    stages.map((stage) => probeCase(name, stage, status)),
+  );
+  const cases = [...probes, injectionCase(status), cleanupCase(status)];
+  if (status.verdict !== 'Passed' && cases.every(({ problem }) => !problem)) blame(cases, probes, status);
+  return cases;
+}
+
+function probeCase(probe: string, stage: string, { probes, message }: RunStatus): Case {
+  const name = `${probe} ${stage.toLowerCase()}`;
+  const result = probes?.find((each) => each.name === probe)?.stages.find((each) => each.stage === stage);
+  if (result?.held === true) return { name };
+  if (result?.held === false) {
+    const text = result.message ?? 'the expectation was not met';
+    return { name, problem: { kind: 'failure', reason: 'HypothesisViolated', message: text } };
   }
-  describeInjection(suite, name, run);
-  describeCleanup(suite, name, run);
+  const text = message ?? 'the run did not come to this stage';
+  return { name, problem: { kind: 'error', reason: 'NotJudged', message: text } };
 }
 
-function describeProbe(
-  suite: TestSuite,
-  run: string,
-  name: string,
-  stage: string,
-  measured: ProbeStatus | undefined,
-  why: string | undefined,
-): void {
-  const test = suite.testCase().className(run).name(`${name} ${stage.toLowerCase()}`);
-  const result = measured?.stages.find((each) => each.stage === stage);
-  if (result?.held === true) return;
-  if (result?.held === false) test.failure(result.message ?? 'the expectation was not met', 'HypothesisViolated');
-  else test.error(why ?? 'the run did not come to this stage', 'NotJudged');
+function injectionCase({ steps = [], message = 'no fault was injected', reason }: RunStatus): Case {
+  const name = 'injection';
+  if (steps.length > 0 && steps.every(({ state, effective }) => state === 'Done' && effective > 0)) return { name };
+  return { name, problem: { kind: 'error', reason: reason ?? 'NotFinished', message } };
 }
 
-function describeInjection(suite: TestSuite, run: string, { status }: ExperimentRun): void {
-  const test = suite.testCase().className(run).name('injection');
-  const steps = status?.steps ?? [];
-  if (steps.length > 0 && steps.every(({ state, effective }) => state === 'Done' && effective > 0)) return;
-  test.error(status?.message ?? 'no fault was injected', status?.reason ?? 'NotFinished');
+function cleanupCase({ findings, finishTime }: RunStatus): Case {
+  const name = 'cleanup';
+  const failed = findings?.find(({ reason }) => reason === 'CleanupFailed' || reason === 'CleanupUnproven');
+  if (failed) return { name, problem: { kind: 'error', ...failed } };
+  if (finishTime) return { name };
+  return { name, problem: { kind: 'error', reason: 'NotFinished', message: 'the run did not finish' } };
 }
 
-function describeCleanup(suite: TestSuite, run: string, { status }: ExperimentRun): void {
-  const test = suite.testCase().className(run).name('cleanup');
-  const failed = status?.findings?.find(({ reason }) => reason === 'CleanupFailed' || reason === 'CleanupUnproven');
-  if (failed) test.error(failed.message, failed.reason);
-  else if (!status?.finishTime) test.error('the run did not finish', 'NotFinished');
+/** A run that did not pass must not look green, also where no case of its own says why: too slow a recovery, a timeout. */
+function blame(cases: Case[], probes: readonly Case[], { verdict, reason, message = '' }: RunStatus): void {
+  const kind = verdict === 'Failed' ? 'failure' : 'error';
+  const after = probes.findLast(({ name }) => name.endsWith(' after'));
+  const blamed = (kind === 'failure' && after) || cases.find(({ name }) => name === 'injection');
+  if (blamed) blamed.problem = { kind, reason: reason ?? 'NotFinished', message };
 }
 
 function secondsBetween(from: string | undefined, to: string | undefined): number {

@@ -97,10 +97,14 @@ function picture(
   const { stage = 'Waiting', verdict, reason, message, steps = [], probes = [] } = run?.status ?? {};
   const time = `${(elapsed / 1000).toFixed(1)} s`;
   const state = verdict ? `${verdict} (${reason})` : stage;
-  const name = cut(title, width - state.length - time.length - 7);
   const mark = verdict ? '●' : ended ? '○' : spinner;
-  const painted = verdict ? coloredVerdict(verdict, state, color) : state;
-  const lines = [`${verdict ? coloredVerdict(verdict, mark, color) : mark} ${name}  ${painted}  ${dim(time, color)}`];
+  const inVerdict = (text: string) => (verdict ? coloredVerdict(verdict, text, color) : text);
+  const room = width - state.length - time.length - 7;
+  const lines = [
+    room < 1
+      ? cut(`${mark} ${state}`, width - 1)
+      : `${inVerdict(mark)} ${cut(title, room)}  ${inVerdict(state)}  ${dim(time, color)}`,
+  ];
   // The last word is worth as many lines as it takes; on the way, lines that come and go would make everything jump.
   const text = printable(message ?? '');
   if (text !== '') lines.push(...(ended ? wrap(text, width - 3) : [cut(text, width - 3)]).map((line) => `  ${line}`));
