@@ -24,6 +24,11 @@ export const PART_OF = 'squall';
 export const ANNOTATION_FILE = `${GROUP}/file`;
 /** On Experiments: the verdict its author expects, such as `Failed`; read by the demo. */
 export const ANNOTATION_EXPECTED_VERDICT = `${GROUP}/expected-verdict`;
+/**
+ * On runs: the verdict, written before the status says it. Whoever may write a status may not write this, so it tells a
+ * verdict of the controller from one that somebody else wrote.
+ */
+export const ANNOTATION_VERDICT = `${GROUP}/verdict`;
 /** On pods of an embedded cluster whose image has no command: the process only sleeps. */
 export const ANNOTATION_STAND_IN = `${GROUP}/stand-in`;
 

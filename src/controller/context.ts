@@ -3,6 +3,7 @@ import type { Client } from '../kubernetes/client.js';
 import type { EventRecorder } from '../kubernetes/events.js';
 import type { Caches } from './caches.js';
 import type { Prober } from './prober.js';
+import type { RunRecords } from './run-records.js';
 import type { RunTargets } from './run-targets.js';
 
 /** This process may not act any more: another one may lead. */
@@ -10,8 +11,14 @@ export class NotLeadingError extends Error {
   override readonly name = 'NotLeadingError';
 }
 
+/** The run is taken back, or nothing may be hit any more: a fault that was about to be applied is not. */
+export class StoppedError extends Error {
+  override readonly name = 'StoppedError';
+}
+
 /** What the reconcilers share. */
 export interface Context {
+  /** Writes only while this process leads; they throw a NotLeadingError otherwise. */
   client: Client;
   /** Squall's own namespace. */
   namespace: string;
@@ -19,12 +26,8 @@ export interface Context {
   targets: RunTargets;
   prober: Prober;
   events: EventRecorder;
+  records: RunRecords;
   log: Logger;
-  /**
-   * Called before every write.
-   * @throws NotLeadingError when another controller may be acting
-   */
-  assertLeading(): void;
 }
 
 /** The kinds of keys in the work queue. */

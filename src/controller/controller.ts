@@ -9,13 +9,15 @@ import { keyOf } from '../kubernetes/resource.js';
 import type { AddressPolicy } from '../probes/address-policy.js';
 import { ProbeRunner } from '../probes/runner.js';
 import { Caches } from './caches.js';
-import { type Context, NotLeadingError, queueKey } from './context.js';
+import { type Context, NotLeadingError, queueKey, StoppedError } from './context.js';
 import { reconcileExperiment } from './experiment-reconciler.js';
+import { guardedClient } from './guarded-client.js';
 import { InjectionReconciler } from './injection-reconciler.js';
 import { probePorts } from './probe-ports.js';
 import { Prober } from './prober.js';
 import type { FinishedRun, LiveRun } from './projections.js';
 import { RunReconciler } from './run-reconciler.js';
+import { RunRecords } from './run-records.js';
 import { RunTargets } from './run-targets.js';
 
 /** How many objects are worked on at once. */
@@ -62,17 +64,18 @@ export class Controller {
     const onError = (error: unknown) => log.warn({ err: describe(error) }, 'API server could not be watched');
     const caches = new Caches(client, namespace, onError);
     this.#runner = new ProbeRunner({ workerUrl: options.workerUrl, policy: options.policy, ports: probePorts(client) });
+    const leading = guardedClient(client, () => {
+      if (!this.#elector.isLeader()) throw new NotLeadingError('another controller may be acting');
+    });
     this.#context = {
-      client,
+      client: leading,
       namespace,
       caches,
       log,
       targets: new RunTargets(client, (uid) => this.#enqueueRun(uid), onError),
       prober: new Prober(this.#runner, () => client.clock.now()),
       events: new EventRecorder({ client, component: 'squall-controller', instance: identity, onError }),
-      assertLeading: () => {
-        if (!this.#elector.isLeader()) throw new NotLeadingError('another controller may be acting');
-      },
+      records: new RunRecords(caches),
     };
     this.#runs = new RunReconciler(this.#context);
     this.#injections = new InjectionReconciler(this.#context);
@@ -104,6 +107,18 @@ export class Controller {
   /** Whether it leads and knows everything it needs to act. */
   isLeading(): boolean {
     return this.#elector.isLeader() && this.#synced !== undefined;
+  }
+
+  /** What is held for runs that are under way: all 0 when there is none. */
+  busy(): { runs: number; watches: number; probes: number; injections: number; keys: number } {
+    const { records, targets, prober } = this.#context;
+    return {
+      runs: records.size,
+      watches: targets.size,
+      probes: prober.size,
+      injections: this.#injections.size,
+      keys: this.#queue.length,
+    };
   }
 
   /** Finishes what is under way, hands over, and ends. Runs are left as they are, for the next one to carry on. */
@@ -199,7 +214,10 @@ export class Controller {
 
   /** A lost race is no error: the watch brings what we had not seen. */
   #report(key: string, error: unknown): void {
-    const isRace = error instanceof NotLeadingError || (error instanceof ApiError && error.isConflict);
+    const isRace =
+      error instanceof NotLeadingError ||
+      error instanceof StoppedError ||
+      (error instanceof ApiError && error.isConflict);
     const [kind, name] = key.split('|');
     if (isRace) this.#options.log.debug({ kind, name, err: describe(error) }, 'Will look again');
     else this.#options.log.warn({ kind, name, err: describe(error) }, 'Could not reconcile; will try again');

@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from 'node:util';
 import type { Json } from '../kubernetes/resource.js';
 
 /**
@@ -6,10 +5,9 @@ import type { Json } from '../kubernetes/resource.js';
  * whole, and `null` removes a field.
  */
 export function difference(from: Json, to: Json): Json | undefined {
-  if (isDeepStrictEqual(from, to)) return undefined;
-  if (!isRecord(from) || !isRecord(to)) return to;
+  if (!isRecord(from) || !isRecord(to)) return isSame(from, to) ? undefined : to;
   const patch: Record<string, Json> = {};
-  for (const key of new Set([...Object.keys(from), ...Object.keys(to)])) {
+  for (const key of keysOf(from, to)) {
     if (to[key] === undefined) {
       if (from[key] !== undefined) patch[key] = null;
       continue;
@@ -18,6 +16,19 @@ export function difference(from: Json, to: Json): Json | undefined {
     if (part !== undefined) patch[key] = part;
   }
   return Object.keys(patch).length > 0 ? patch : undefined;
+}
+
+/** Equal as JSON: a field that is undefined is one that is missing. */
+function isSame(a: Json, b: Json): boolean {
+  if (Array.isArray(a) && Array.isArray(b)) {
+    return a.length === b.length && a.every((item, index) => isSame(item, b[index]));
+  }
+  if (!isRecord(a) || !isRecord(b)) return a === b;
+  return keysOf(a, b).every((key) => isSame(a[key], b[key]));
+}
+
+function keysOf(a: Record<string, Json>, b: Record<string, Json>): string[] {
+  return [...new Set([...Object.keys(a), ...Object.keys(b)])];
 }
 
 function isRecord(value: Json): value is Record<string, Json> {

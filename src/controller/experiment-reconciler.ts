@@ -9,7 +9,7 @@ import type { FinishedRun } from './projections.js';
 import { experiments } from './resources.js';
 
 /** Says of one Experiment whether it is valid, and how its last run ended. */
-export async function reconcileExperiment({ caches, client, assertLeading }: Context, key: string): Promise<void> {
+export async function reconcileExperiment({ caches, client }: Context, key: string): Promise<void> {
   const { namespace, name } = splitKey(key);
   const experiment = caches.experiments.get(namespace, name);
   if (!experiment || experiment.metadata.deletionTimestamp) return;
@@ -17,7 +17,6 @@ export async function reconcileExperiment({ caches, client, assertLeading }: Con
   const status = statusOf(experiment, runs, client.clock.time());
   const patch = difference(experiment.status ?? {}, status);
   if (patch === undefined) return;
-  assertLeading();
   try {
     caches.experiments.upsert(
       await client.patchStatus(experiments, namespace, name, patch, experiment.metadata.resourceVersion),

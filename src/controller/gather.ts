@@ -1,6 +1,5 @@
 import type { Step } from '../api/experiment.js';
 import type { ExperimentRun } from '../api/experiment-run.js';
-import { checkExperiment } from '../catalogue.js';
 import type { RunObserved, StepFacts } from '../domain/observed.js';
 import { faultOf } from '../faults/index.js';
 import { parseDuration } from '../stats/duration.js';
@@ -18,15 +17,15 @@ export function factsOf(step: Step): StepFacts {
   };
 }
 
-/** Puts together all that a decision about a run may look at. */
-export function gatherRun(context: Context, run: ExperimentRun): RunObserved {
+/** Puts together all that a decision about a run may look at; `problems` are those of its template. */
+export function gatherRun(context: Context, run: ExperimentRun, problems: string[]): RunObserved {
   const { caches, targets, prober } = context;
   const { template } = run.spec;
   const isProtected = isProtectedNamespace(context, run.metadata.namespace ?? '');
   return {
     run,
     facts: Object.fromEntries(template.method.map((step) => [step.name, factsOf(step)])),
-    problems: checkExperiment(template, []).map(({ path, message }) => `${path.join('.')}: ${message}`),
+    problems,
     halts: halts(context),
     pods: marked(targets.pods(run.metadata.uid), isProtected),
     injections: caches.injectionsOf(run.metadata.uid),

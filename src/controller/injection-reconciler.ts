@@ -11,11 +11,11 @@ import { isStopping } from '../domain/run.js';
 import { faultOf } from '../faults/index.js';
 import { ApiError } from '../kubernetes/errors.js';
 import { pods, splitKey } from '../kubernetes/resource.js';
-import type { Context } from './context.js';
+import { type Context, NotLeadingError, StoppedError } from './context.js';
 import { difference } from './difference.js';
 import { halts, isProtectedNamespace } from './gather.js';
 import { inParallel } from './parallel.js';
-import { perform } from './perform.js';
+import { NotDoneError, perform } from './perform.js';
 import { type KnownPod, projectPod } from './projections.js';
 import { injections } from './resources.js';
 import { deleteInjection, setInjectionState } from './run-actions.js';
@@ -31,6 +31,8 @@ interface Memory {
   outcomes: Map<string, Outcome>;
   /** Whether nothing but that can have been done: we saw it before any intent, and every attempt was answered. */
   certain: boolean;
+  /** UIDs of the targets whose last attempt had no answer. */
+  unanswered: Set<string>;
 }
 
 /** Looks at one injection whose effects go through the API server. */
@@ -38,6 +40,11 @@ export class InjectionReconciler {
   readonly #memory = new Map<string, Memory>();
 
   constructor(readonly context: Context) {}
+
+  /** How many injections are remembered. */
+  get size(): number {
+    return this.#memory.size;
+  }
 
   /** `key` is `namespace/name`. */
   async reconcile(key: string): Promise<void> {
@@ -68,17 +75,21 @@ export class InjectionReconciler {
     const known = this.#memory.get(key);
     if (known?.uid === injection.metadata.uid) return known;
     const certain = (injection.status?.targets ?? []).length === 0;
-    const fresh = { uid: injection.metadata.uid, outcomes: new Map<string, Outcome>(), certain };
+    const fresh = {
+      uid: injection.metadata.uid,
+      outcomes: new Map<string, Outcome>(),
+      certain,
+      unanswered: new Set<string>(),
+    };
     this.#memory.set(key, fresh);
     return fresh;
   }
 
-  async #gather(injection: Injection, { outcomes, certain }: Memory): Promise<InjectionObserved> {
+  async #gather(injection: Injection, memory: Memory): Promise<InjectionObserved> {
+    const { outcomes, certain } = memory;
     const { fault } = faultOf(injection.spec);
     const run = this.#liveRun(injection);
-    // Nobody watches the targets of a run that is over, and after an attempt without an answer a watch may lag behind it.
-    const watched = run && certain ? this.context.targets.podsOfStep(run.metadata.uid, injection.spec.step) : undefined;
-    const known = run && certain ? watched : await this.#read(injection);
+    const known = await this.#known(injection, run, memory);
     return {
       injection,
       fault: fault.name,
@@ -92,10 +103,22 @@ export class InjectionReconciler {
     };
   }
 
+  /** Nobody watches the targets of a run that is over, and after an attempt without an answer a watch may lag behind it. */
+  async #known(
+    injection: Injection,
+    run: ExperimentRun | undefined,
+    { unanswered }: Memory,
+  ): Promise<ReadonlyMap<string, KnownPod> | undefined> {
+    if (!run) return this.#read(injection, () => true);
+    const watched = this.context.targets.podsOfStep(run.metadata.uid, injection.spec.step);
+    if (!watched || unanswered.size === 0) return watched;
+    const read = await this.#read(injection, (uid) => unanswered.has(uid));
+    return new Map([...[...watched].filter(([uid]) => !unanswered.has(uid)), ...read]);
+  }
+
   #liveRun({ spec }: Injection): ExperimentRun | undefined {
-    const cached = this.context.caches.runs.get(spec.run.namespace, spec.run.name);
-    if (cached?.uid !== spec.run.uid || cached.finished || cached.run.status?.finishTime) return undefined;
-    return cached.run;
+    const run = this.context.records.run(spec.run.namespace, spec.run.name);
+    return run?.metadata.uid === spec.run.uid && !run.status?.finishTime ? run : undefined;
   }
 
   #marked({ spec }: Injection, known: ReadonlyMap<string, KnownPod>): ReadonlyMap<string, TargetPod> {
@@ -103,10 +126,10 @@ export class InjectionReconciler {
     return new Map([...known].map(([uid, pod]) => [uid, { ...pod, protected: true }]));
   }
 
-  /** Reads the targets that are not settled, one by one. */
-  async #read({ spec, status }: Injection): Promise<ReadonlyMap<string, KnownPod>> {
+  /** Reads targets that are not settled, one by one. */
+  async #read({ spec, status }: Injection, wanted: (uid: string) => boolean): Promise<ReadonlyMap<string, KnownPod>> {
     const states = new Map(status?.targets?.map(({ uid, state }) => [uid, state]));
-    const isOpen = ({ uid }: Target) => [undefined, 'Applying', 'Confirmed'].includes(states.get(uid));
+    const isOpen = ({ uid }: Target) => wanted(uid) && [undefined, 'Applying', 'Confirmed'].includes(states.get(uid));
     const found = new Map<string, KnownPod>();
     await inParallel(TARGETS_AT_ONCE, spec.targets.filter(isOpen), async ({ namespace, name, uid }) => {
       const pod = await this.context.client.get(pods, namespace, name).catch((error: unknown) => {
@@ -119,7 +142,6 @@ export class InjectionReconciler {
   }
 
   async #act(injection: Injection, memory: Memory, action: InjectionAction): Promise<void> {
-    this.context.assertLeading();
     switch (action.do) {
       case 'apply':
         return this.#apply(injection, memory, action.target);
@@ -136,11 +158,20 @@ export class InjectionReconciler {
 
   async #apply(injection: Injection, memory: Memory, target: Target): Promise<void> {
     const { fault, params } = faultOf(injection.spec);
+    // A halt counts at once, also for what waits for its turn or for the API server.
+    const permit = () => {
+      const run = this.#liveRun(injection);
+      if (!run || isStopping(run, halts(this.context))) throw new StoppedError('nothing more may be hit');
+    };
     for (const step of fault.apply(params, target)) {
       try {
-        memory.outcomes.set(target.uid, await perform(this.context.client, step));
+        memory.outcomes.set(target.uid, await perform(this.context.client, step, permit));
+        memory.unanswered.delete(target.uid);
       } catch (error) {
-        memory.certain = false;
+        if (!isNotDone(error)) {
+          memory.certain = false;
+          memory.unanswered.add(target.uid);
+        }
         throw error;
       }
     }
@@ -151,7 +182,6 @@ export class InjectionReconciler {
     const patch = difference(injection.status ?? {}, status);
     if (patch === undefined) return;
     const { namespace, name, resourceVersion } = injection.metadata;
-    this.context.assertLeading();
     try {
       caches.injections.upsert(await client.patchStatus(injections, namespace, name, patch, resourceVersion));
     } catch (error) {
@@ -162,4 +192,8 @@ export class InjectionReconciler {
       if (pod) this.context.events.record({ object: podReference(pod), type, reason, message });
     }
   }
+}
+
+function isNotDone(error: unknown): boolean {
+  return error instanceof NotDoneError || error instanceof StoppedError || error instanceof NotLeadingError;
 }

@@ -31,6 +31,11 @@ export class Prober {
     readonly serverNow: () => number,
   ) {}
 
+  /** How many runs have probes. */
+  get size(): number {
+    return this.#runs.size;
+  }
+
   /** Brings a run's probes into a stage; undefined: none is sampled any more. */
   ensure(run: ExperimentRun, stage: ProbeStage | undefined): void {
     if (!stage) {

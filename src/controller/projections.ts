@@ -1,4 +1,4 @@
-import type { ExperimentRun, RunStatus } from '../api/experiment-run.js';
+import type { ExperimentRun } from '../api/experiment-run.js';
 import {
   ANNOTATION_STAND_IN,
   FINALIZER,
@@ -7,6 +7,7 @@ import {
   LABEL_PROTECTED,
   PART_OF,
 } from '../api/labels.js';
+import { hasEnded } from '../domain/belief.js';
 import type { Pod } from '../domain/observed.js';
 import type { Json, KubeObject } from '../kubernetes/resource.js';
 
@@ -59,10 +60,11 @@ export function projectPod(object: KubeObject): KnownPod {
 
 /** Keeps a run whole while it needs the controller, and a line of it when it is over. */
 export function projectRun(object: KubeObject): LiveRun | FinishedRun {
-  const status = object.status as RunStatus | undefined;
+  const run = object as unknown as ExperimentRun;
+  const { status } = run;
   const uid = object.metadata.uid ?? '';
   const isHeld = object.metadata.finalizers?.includes(FINALIZER);
-  if (!status?.finishTime || isHeld)
+  if (!status?.finishTime || isHeld || !hasEnded(run))
     return { finished: false, uid, run: withoutManagedFields(object) as unknown as ExperimentRun };
   return {
     finished: true,

@@ -1,5 +1,13 @@
-import type { ExperimentRun } from '../api/experiment-run.js';
-import { FINALIZER, LABEL_EXPERIMENT, LABEL_PART_OF, LABEL_RUN_UID, LABEL_STEP, PART_OF } from '../api/labels.js';
+import type { ExperimentRun, RunStatus } from '../api/experiment-run.js';
+import {
+  ANNOTATION_VERDICT,
+  FINALIZER,
+  LABEL_EXPERIMENT,
+  LABEL_PART_OF,
+  LABEL_RUN_UID,
+  LABEL_STEP,
+  PART_OF,
+} from '../api/labels.js';
 import type { NewInjection, RunAction } from '../domain/observed.js';
 import { ApiError } from '../kubernetes/errors.js';
 import type { KubeObject } from '../kubernetes/resource.js';
@@ -42,14 +50,9 @@ function neighbours(actions: readonly RunAction[]): RunAction[][] {
   return groups;
 }
 
-async function setFinalizer(
-  { client, caches, assertLeading }: Context,
-  run: ExperimentRun,
-  wanted: boolean,
-): Promise<ExperimentRun> {
+async function setFinalizer({ client, caches }: Context, run: ExperimentRun, wanted: boolean): Promise<ExperimentRun> {
   const { namespace, name, resourceVersion, finalizers = [] } = run.metadata;
   const others = finalizers.filter((each) => each !== FINALIZER);
-  assertLeading();
   try {
     const patch = { metadata: { finalizers: wanted ? [...others, FINALIZER] : others } };
     const written = await client.patch(experimentRuns, namespace, name, patch, { resourceVersion });
@@ -62,8 +65,25 @@ async function setFinalizer(
   }
 }
 
+/**
+ * Confirms a verdict in the run's metadata before its status says it; a run without the finalizer needs none.
+ * Returns the run as it is after that.
+ */
+export async function confirmVerdict(
+  { client, caches }: Context,
+  run: ExperimentRun,
+  { verdict }: RunStatus,
+): Promise<ExperimentRun> {
+  const { namespace, name, resourceVersion, finalizers, annotations } = run.metadata;
+  const isHeld = finalizers?.includes(FINALIZER);
+  if (!verdict || !isHeld || annotations?.[ANNOTATION_VERDICT] === verdict) return run;
+  const patch = { metadata: { annotations: { [ANNOTATION_VERDICT]: verdict } } };
+  const written = await client.patch(experimentRuns, namespace, name, patch, { resourceVersion });
+  caches.runs.upsert(written);
+  return { ...run, metadata: written.metadata as unknown as ExperimentRun['metadata'] };
+}
+
 async function actOnInjection(context: Context, run: ExperimentRun, action: RunAction): Promise<void> {
-  context.assertLeading();
   switch (action.do) {
     case 'createInjection':
       return createInjection(context, run, action.injection);

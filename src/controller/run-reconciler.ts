@@ -1,4 +1,5 @@
-import type { ExperimentRun, RunStatus } from '../api/experiment-run.js';
+import type { ExperimentRun } from '../api/experiment-run.js';
+import { checkExperiment } from '../catalogue.js';
 import type { DomainEvent, RunDecision } from '../domain/observed.js';
 import { decideRun } from '../domain/run.js';
 import { ApiError } from '../kubernetes/errors.js';
@@ -9,79 +10,82 @@ import type { Context } from './context.js';
 import { difference } from './difference.js';
 import { gatherRun } from './gather.js';
 import { experimentRuns } from './resources.js';
-import { actOnRun } from './run-actions.js';
+import { actOnRun, confirmVerdict } from './run-actions.js';
+import type { RunMemory } from './run-records.js';
 
 /** Samples change all the time; a status in which only they differ is not written more often than this. */
 const CHECKPOINT_MILLISECONDS = 2_000;
 
-/** What this process remembers of a run between two looks. All of it can be lost: the status and the injections say enough. */
-interface Memory {
-  uid: string;
-  /** The status we last decided on. While we lead it is the truth, whatever someone wrote into the object. */
-  status: RunStatus | undefined;
-  /** When the status was last written, on the monotonic clock. */
-  writtenAt: number;
-}
+/** A timer can't be set for longer than 24 days; nobody minds an idle look a day. */
+const LONGEST_WAIT_MILLISECONDS = 86_400_000;
+/** That a run waits for its pods to be listed is told only when that takes this long. */
+const FIRST_WRITE_MILLISECONDS = 500;
 
 /** Looks at one run: gathers, decides, acts, and writes the status at the end. */
 export class RunReconciler {
-  readonly #memory = new Map<string, Memory>();
-
   constructor(readonly context: Context) {}
 
   /** `key` is `namespace/name`. */
   async reconcile(key: string): Promise<ReconcileResult | undefined> {
-    const { caches, client, prober, targets } = this.context;
+    const { caches, client, prober, records, targets } = this.context;
     const { namespace, name } = splitKey(key);
     const cached = caches.runs.get(namespace, name);
-    const memory = this.#memory.get(key);
+    const memory = records.memory(key);
     if (memory && memory.uid !== cached?.uid) this.#forget(key, memory.uid);
-    if (!cached || cached.finished) {
+    const run = records.run(namespace, name);
+    if (!cached || cached.finished || !run) {
       if (cached) this.#forget(key, cached.uid);
       return undefined;
     }
-    const known = this.#remember(key, cached.uid);
-    const run: ExperimentRun = { ...cached.run, ...(known.status && { status: known.status }) };
+    const known = this.#remember(key, run);
     if (!run.status?.finishTime) targets.ensure(run);
-    const now = client.clock.now();
-    const decision = decideRun(gatherRun(this.context, run), now);
+    const decision = decideRun(gatherRun(this.context, run, known.problems), client.clock.now());
     prober.ensure(run, decision.probing);
     const latest = await actOnRun(this.context, cached.run, decision.actions);
+    if (isWaitingForPods(known, decision)) {
+      known.status = decision.status;
+      return { after: FIRST_WRITE_MILLISECONDS };
+    }
     await this.#persist(known, latest, decision);
-    return decision.wakeAt === undefined ? undefined : { after: Math.max(0, decision.wakeAt - client.clock.now()) };
+    if (decision.wakeAt === undefined) return undefined;
+    return { after: Math.min(LONGEST_WAIT_MILLISECONDS, Math.max(0, decision.wakeAt - client.clock.now())) };
   }
 
   /** Forgets everything, such as when another controller has led meanwhile. */
   reset(): void {
-    for (const [key, { uid }] of [...this.#memory]) this.#forget(key, uid);
+    for (const [key, { uid }] of this.context.records.entries()) this.#forget(key, uid);
   }
 
-  #remember(key: string, uid: string): Memory {
-    const known = this.#memory.get(key);
+  #remember(key: string, { metadata, spec }: ExperimentRun): RunMemory {
+    const { records } = this.context;
+    const known = records.memory(key);
     if (known) return known;
-    const fresh = { uid, status: undefined, writtenAt: Number.NEGATIVE_INFINITY };
-    this.#memory.set(key, fresh);
+    const problems = checkExperiment(spec.template, []).map(({ path, message }) => `${path.join('.')}: ${message}`);
+    const fresh = { uid: metadata.uid, status: undefined, writtenAt: Number.NEGATIVE_INFINITY, problems };
+    records.remember(key, fresh);
     return fresh;
   }
 
   #forget(key: string, uid: string): void {
-    this.#memory.delete(key);
+    this.context.records.forget(key);
     this.context.prober.stop(uid);
     this.context.targets.stop(uid);
   }
 
   /** The one place that writes a run's status and tells of it; only the difference goes out. */
-  async #persist(memory: Memory, run: ExperimentRun, { status, events }: RunDecision): Promise<void> {
+  async #persist(memory: RunMemory, before: ExperimentRun, { status, events }: RunDecision): Promise<void> {
     const { client, caches, log } = this.context;
-    const patch = difference(run.status ?? {}, status);
+    const patch = difference(before.status ?? {}, status);
     const isCheckpoint = patch !== undefined && Object.keys(patch).every((field) => field === 'probes');
     if (patch === undefined || (isCheckpoint && performance.now() - memory.writtenAt < CHECKPOINT_MILLISECONDS)) {
       memory.status = status;
       return;
     }
-    const { namespace, name, resourceVersion } = run.metadata;
-    this.context.assertLeading();
+    const { namespace, name } = before.metadata;
+    let run = before;
     try {
+      if (status.finishTime) run = await confirmVerdict(this.context, before, status);
+      const { resourceVersion } = run.metadata;
       caches.runs.upsert(await client.patchStatus(experimentRuns, namespace, name, patch, resourceVersion));
     } catch (error) {
       // Deleted and let go of: there is nobody left to tell.
@@ -115,4 +119,9 @@ export class RunReconciler {
 /** The reference of a pod for an event. */
 export function podReference(pod: { namespace: string; name: string; uid: string }): ObjectReference {
   return { apiVersion: 'v1', kind: 'Pod', namespace: pod.namespace, name: pod.name, uid: pod.uid };
+}
+
+/** The first look at a run only finds that its pods are not listed yet, which is no news for a moment. */
+function isWaitingForPods({ status }: RunMemory, decision: RunDecision): boolean {
+  return status === undefined && decision.status.stage === 'Admitted' && !decision.status.findings?.length;
 }

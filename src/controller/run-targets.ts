@@ -16,6 +16,11 @@ export class RunTargets {
     readonly onError: (error: unknown) => void,
   ) {}
 
+  /** How many runs have their targets watched. */
+  get size(): number {
+    return this.#runs.size;
+  }
+
   /** Watches a run's targets from now on. Steps that name the same pods share a watch. */
   ensure(run: ExperimentRun): void {
     const { uid, namespace = '' } = run.metadata;

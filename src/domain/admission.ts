@@ -2,6 +2,7 @@ import type { Step } from '../api/experiment.js';
 import type { Selection } from '../api/experiment-run.js';
 import type { Injection } from '../api/injection.js';
 import { FINALIZER } from '../api/labels.js';
+import { selectorText } from '../api/selector.js';
 import type { RunDraft } from './draft.js';
 import { type Draw, digestOf, draw, funnel } from './draw.js';
 import { injectionsFor } from './naming.js';
@@ -12,13 +13,17 @@ import type { NewInjection, Pod } from './observed.js';
  * these exist does the status say `TargetsSelected`, and only a run whose status says so goes on.
  */
 export function admit(draft: RunDraft): void {
-  const { pods } = draft.observed;
+  const { pods, run, injections } = draft.observed;
+  if (injections.some(({ spec }) => spec.state !== 'Pending')) {
+    draft.find('InjectionFailed', 'The record of this run was lost or changed while its faults were under way');
+    return;
+  }
+  // The finalizer comes before the first intent, so that a deletion can't overtake the revert.
+  if (!run.metadata.finalizers?.includes(FINALIZER)) draft.do({ do: 'addFinalizer' });
   if (!pods) return;
   const draws = draft.template.method.map((step) => ({ step, draw: drawFirst(draft, step, pods[step.name] ?? []) }));
   if (!admissible(draft, draws)) return;
 
-  // The finalizer comes before the first intent, so that a deletion can't overtake the revert.
-  if (!draft.observed.run.metadata.finalizers?.includes(FINALIZER)) draft.do({ do: 'addFinalizer' });
   draft.status.selection = draws.map(({ step, draw: drawn }) => {
     const chosen = makeDurable(draft, step, 0, drawn.order.slice(0, drawn.chosen));
     return selectionOf(step, drawn, pods[step.name] ?? [], chosen);
@@ -41,7 +46,7 @@ function admissible(draft: RunDraft, draws: { step: Step; draw: Draw }[]): boole
   for (const { step, draw: drawn } of draws) {
     if (drawn.chosen > 0) continue;
     const words = funnel({ ...drawn, candidates: 0 });
-    const why = drawn.matched === 0 ? 'its targets match no pod' : `no candidate is left: ${words}`;
+    const why = drawn.matched === 0 ? noMatch(draft, step) : `no candidate is left: ${words}`;
     draft.find('NoTargets', `Step '${step.name}' has nothing to hit: ${why}`);
   }
   const wanted = new Set(draws.flatMap(({ draw: drawn }) => drawn.order.slice(0, drawn.chosen).map(({ uid }) => uid)))
@@ -51,6 +56,15 @@ function admissible(draft: RunDraft, draws: { step: Step; draw: Draw }[]): boole
     draft.find('BlockedBySafety', `The run would hit ${wanted} targets and safeguards.maxTargets is ${limit}`);
   }
   return !draft.found('NoTargets') && !draft.found('BlockedBySafety');
+}
+
+/** Says what was looked for in vain, so that a typo in a name or label is seen. */
+function noMatch(draft: RunDraft, { targets }: Step): string {
+  const { selector, names, workload } = targets.pods;
+  const where = `in namespace '${draft.observed.run.metadata.namespace}'`;
+  if (workload) return `${where} there is no ${workload.kind} '${workload.name}', or it has no pods`;
+  if (names) return `${where} there is no pod named ${names.map((name) => `'${name}'`).join(' or ')}`;
+  return `its targets match no pod: ${where} none has the labels ${selectorText(selector ?? {})}`;
 }
 
 /**

@@ -164,6 +164,7 @@ export function finish(draft: RunDraft): void {
     if (step.state === 'Waiting') step.state = 'Skipped';
   }
   if (draft.holds('BaselineHeld')) judgeDuring(draft);
+  requireEffects(draft);
   const everythingRan = draft.status.steps?.every(({ state }) => state === 'Done') ?? false;
   if (!draft.template.hypothesis?.length && everythingRan) {
     draft.find('NotEnoughSamples', 'The experiment has no hypothesis, so there was nothing to judge');
@@ -176,6 +177,13 @@ export function finish(draft: RunDraft): void {
   const succeeded = verdict === 'Passed' ? 'True' : verdict === 'Failed' ? 'False' : 'Unknown';
   draft.setCondition('Succeeded', succeeded, reason, draft.status.message);
   draft.event(verdict === 'Passed' ? 'Normal' : 'Warning', reason, `${verdict}: ${draft.status.message}`);
+}
+
+/** Whatever the steps have been said to be: no run passes without an effect of each of them. */
+function requireEffects(draft: RunDraft): void {
+  if ((draft.status.findings?.length ?? 0) > 0) return;
+  const without = draft.status.steps?.find(({ state, effective }) => state !== 'Done' || effective === 0);
+  if (without) draft.find('FaultNotEffective', `Step '${without.name}' ended without an effect that was seen`);
 }
 
 /** The last word on the stage. Too few samples are no news when something else has ended the run. */

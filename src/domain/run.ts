@@ -91,8 +91,11 @@ function advance(draft: RunDraft): void {
     stop(draft);
     return;
   }
-  if (!draft.holds('TargetsSelected')) admit(draft);
-  else if (!draft.holds('BaselineHeld')) judgeBaseline(draft);
+  if (!draft.holds('TargetsSelected')) {
+    admit(draft);
+    // With nothing to measure first, one write records both.
+    if (draft.holds('TargetsSelected') && !hasBaseline(draft)) judgeBaseline(draft);
+  } else if (!draft.holds('BaselineHeld')) judgeBaseline(draft);
   else runMethod(draft);
   // What was found on the way turns the run around in the same decision, so nothing more is injected.
   if ((draft.status.findings?.length ?? 0) > 0 && !draft.condition('Reverted')) stop(draft);
@@ -113,6 +116,10 @@ function stop(draft: RunDraft): void {
   if (draft.holds('BaselineHeld')) findViolations(draft);
   beginReverting(draft, message);
   draft.event('Warning', first?.reason ?? 'Stopped', `${message}. Taking everything back`);
+}
+
+function hasBaseline({ template }: RunDraft): boolean {
+  return template.hypothesis?.some(({ stages }) => stages.includes('Before')) ?? false;
 }
 
 function judgeBaseline(draft: RunDraft): void {
@@ -188,8 +195,11 @@ function stageOf(draft: RunDraft): RunStage {
   if (draft.status.finishTime) return 'Finished';
   if (draft.status.revertedTime) return 'Recovering';
   if (draft.condition('Reverted')) return 'Reverting';
-  if (draft.holds('BaselineHeld'))
-    return draft.status.steps?.some(({ state }) => state === 'Injecting') ? 'Injecting' : 'Holding';
+  if (draft.holds('BaselineHeld')) {
+    const states = draft.status.steps?.map(({ state }) => state) ?? [];
+    const isInjecting = states.includes('Injecting') || states.every((state) => state === 'Waiting');
+    return isInjecting ? 'Injecting' : 'Holding';
+  }
   return draft.holds('TargetsSelected') ? 'Baseline' : 'Admitted';
 }
 

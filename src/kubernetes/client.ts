@@ -15,7 +15,7 @@ import type { Query, RequestOptions, Transport, WatchEvent } from './transport.j
 export { UnknownKindError } from './discovery.js';
 
 /** Settings every call takes. */
-export type CallOptions = Pick<RequestOptions, 'signal' | 'timeoutMs' | 'priority' | 'repeat'>;
+export type CallOptions = Pick<RequestOptions, 'signal' | 'timeoutMs' | 'priority' | 'repeat' | 'permit'>;
 
 /** What to list. */
 export interface ListOptions extends CallOptions {
@@ -253,12 +253,16 @@ export class Client {
     return this.#discovery.find(apiVersion, kind, (path) => this.#call(options, { method: 'GET', path }));
   }
 
-  async #call<T = Json>({ signal, timeoutMs, priority, repeat }: CallOptions, request: RequestOptions): Promise<T> {
+  async #call<T = Json>(
+    { signal, timeoutMs, priority, repeat, permit }: CallOptions,
+    request: RequestOptions,
+  ): Promise<T> {
     const options = { ...request };
     if (signal) options.signal = signal;
     if (timeoutMs !== undefined) options.timeoutMs = timeoutMs;
     if (priority) options.priority = priority;
     if (repeat !== undefined) options.repeat = repeat;
+    if (permit) options.permit = permit;
     return (await this.transport.request(options)).body as T;
   }
 }

@@ -36,6 +36,11 @@ export interface RequestOptions {
    * one request did. Default true.
    */
   repeat?: boolean;
+  /**
+   * Called right before each try is sent; what it throws ends the request, and that try was not sent. For who may have
+   * lost the right to act while it waited for its turn.
+   */
+  permit?: () => void;
 }
 
 /** A successful answer. */
@@ -134,6 +139,7 @@ class HttpTransport implements Transport {
     let freshCredentials = false;
     for (let attempt = 0; ; attempt += 1) {
       if (options.priority !== 'high') await this.#awaitTurn(signal, options);
+      options.permit?.();
       try {
         return await this.#once(options, signal, freshCredentials);
       } catch (error) {
