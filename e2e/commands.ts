@@ -5,7 +5,7 @@ import { expect, test } from '@jest/globals';
 import { parse, parseAllDocuments } from 'yaml';
 import { experiments } from '../src/controller/resources.js';
 import { manifest, runExperiment, type TestCluster } from './cluster.js';
-import { squallProgram, start } from './processes.js';
+import { squallProgram, start, startSquall } from './processes.js';
 import { experiment } from './workload.js';
 
 /** What the command line takes and gives. */
@@ -61,7 +61,9 @@ export function commands(cluster: TestCluster): void {
       const documents = parseAllDocuments(yaml.stdout).map((document) => document.toJS());
       expect(documents).toMatchObject([{ status: { verdict: 'Inconclusive' } }, { kind: 'ExperimentRun' }]);
       const table = await cluster.squall(['run', '-'], input);
-      expect(table.stdout).toMatch(/^EXPERIMENT.*\nfirst +Inconclusive +NoTargets.*\nsecond +Inconclusive/);
+      expect(table.stdout).toMatch(
+        /^EXPERIMENT.*\n {2}PROBE.*\nfirst +Inconclusive +NoTargets.*\nsecond +Inconclusive/,
+      );
       expect(table.stdout + table.stderr).not.toContain('\x1b');
     } finally {
       await rm(folder, { recursive: true });
@@ -119,5 +121,24 @@ export function commands(cluster: TestCluster): void {
     } finally {
       await rm(folder, { recursive: true });
     }
+  });
+
+  test.concurrent('colours are used where they are asked for, and nowhere else', async () => {
+    const run = (env: Record<string, string>) =>
+      startSquall(['run', '-', '-n', namespace, '--system-namespace', cluster.systemNamespace], {
+        env: { KUBECONFIG: cluster.kubeconfig, ...env },
+        input: manifest(quick('colours')),
+      }).ended;
+    expect((await run({ FORCE_COLOR: '1' })).stdout).toContain('\x1b[33mInconclusive');
+    const plain = await run({ FORCE_COLOR: '1', NO_COLOR: '1' });
+    expect(plain.stdout + plain.stderr).not.toContain('\x1b');
+  });
+
+  test.concurrent('a reader that goes away changes nothing about the exit code', async () => {
+    const started = cluster.start(['run', '-', '-o', 'json'], manifest(quick('unread')));
+    started.process.stdout?.destroy();
+    const { code, stderr } = await started.ended;
+    expect(stderr).not.toContain('EPIPE');
+    expect(code).toBe(3);
   });
 }

@@ -91,9 +91,10 @@ export function interruptions(cluster: TestCluster): void {
     });
 
     test('outlives its controller', async () => {
+      // The fault outlasts the Lease, so that there is something left to measure for the one who takes over.
       await cluster.deploy('to-survive', 2);
       const hypothesis = [deploymentProbe('to-survive', 'true')];
-      const method = [kill({ selector: { matchLabels: { app: 'to-survive' } } }, { duration: '3s' })];
+      const method = [kill({ selector: { matchLabels: { app: 'to-survive' } } }, { duration: '20s' })];
       started = cluster.start(['run', '-', '-o', 'json'], manifest(experiment('to-survive', { hypothesis, method })));
       await started.says(/Holding:/);
       await end(cluster.controller, 'SIGKILL');

@@ -125,11 +125,23 @@ export function verdicts(cluster: TestCluster): void {
     ['refuses connections', 'http://127.0.0.1:9/'],
     ['is a black hole', 'http://192.0.2.1/'],
     ['is a name that nobody knows', 'http://nobody.knows.invalid/'],
+    ['is the API server', 'https://kubernetes.default.svc/'],
   ])('a host that %s is no steady state', async (_what, url) => {
     const probe = { ...serviceProbe('reach', namespace, { timeout: '200ms' }), minSamples: 5 };
     const { outcome } = await runExperiment(
       cluster,
       experiment('reach', { hypothesis: [{ ...probe, http: { ...probe.http, url } }] }),
+    );
+    expect(outcome).toMatchObject({ code: 3, verdict: 'Inconclusive' });
+  });
+
+  test.concurrent('an expression that would never end is no steady state', async () => {
+    const all = (inner: string, name: string) => `objects.all(${name}, ${inner})`;
+    const that = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j'].reduce(all, 'a.kind == j.kind || true');
+    const resource = { apiVersion: 'v1', kind: 'Pod', interval: '100ms' };
+    const { outcome } = await runExperiment(
+      cluster,
+      experiment('reach', { hypothesis: [{ name: 'pods', resource, expect: { that } }] }),
     );
     expect(outcome).toMatchObject({ code: 3, verdict: 'Inconclusive' });
   });

@@ -1,26 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
 import type { Command } from 'commander';
-import { exitCodes, type Io } from './io.js';
-import { createProgram, main } from './program.js';
-
-function testIo() {
-  const written = { stdout: '', stderr: '' };
-  const stream = (name: 'stdout' | 'stderr') => ({
-    write: (text: string) => {
-      written[name] += text;
-    },
-  });
-  const io: Io = {
-    stdout: stream('stdout'),
-    stderr: stream('stderr'),
-    color: false,
-    live: false,
-    width: 80,
-    height: 24,
-  };
-  return { io, written };
-}
+import { rememberingIo, runMain } from '../testing/command-line.js';
+import { exitCodes } from './io.js';
+import { createProgram } from './program.js';
 
 const manual = readFileSync('docs/cli.md', 'utf8');
 
@@ -39,7 +22,7 @@ function optionsOf(command: Command): string[] {
 }
 
 describe('the manual', () => {
-  const program = createProgram(testIo().io, () => {});
+  const program = createProgram(rememberingIo().io, () => {});
   const verbs = program.commands.map((command) => command.name());
 
   test('has a section for every command and for no other', () => {
@@ -86,18 +69,17 @@ describe('the command line', () => {
     [['sandbox', '--kubeconfig', '/no/such/folder/file'], "can't be written"],
     [['validate'], "missing required argument 'file|dir'"],
   ])('%j is a usage error: nothing on stdout, no stack, exit code 2', async (args, message) => {
-    const { io, written } = testIo();
-    expect(await main(args, io)).toBe(2);
-    expect(written.stdout).toBe('');
+    const written = await runMain(...args);
+    expect([written.code, written.stdout]).toEqual([2, '']);
     expect(written.stderr).toContain(message);
     expect(written.stderr).not.toMatch(/^\s+at /m);
   });
 
   test('help and version are no errors', async () => {
     for (const args of [['--help'], ['--version'], ['run', '--help']]) {
-      const { io, written } = testIo();
-      expect([args, await main(args, io), written.stderr]).toEqual([args, 0, '']);
-      expect(written.stdout).not.toBe('');
+      const { code, stdout, stderr } = await runMain(...args);
+      expect([args, code, stderr]).toEqual([args, 0, '']);
+      expect(stdout).not.toBe('');
     }
   });
 });

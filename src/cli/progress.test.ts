@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import type { ExperimentRun } from '../api/experiment-run.js';
+import { rememberingIo } from '../testing/command-line.js';
 import type { Io } from './io.js';
 import { createProgress } from './progress.js';
 
@@ -148,18 +149,14 @@ describe('progress on a terminal', () => {
 
 describe('progress in a log', () => {
   test('is a line per change, without colours, and nothing twice', () => {
-    let log = '';
-    const write = (text: string) => {
-      log += text;
-    };
-    const io: Io = { stdout: { write }, stderr: { write }, color: false, live: false, width: 40, height: 5 };
+    const { io, written } = rememberingIo();
     const progress = createProgress('survives', io);
     progress.show(run({ stage: 'Admitted', message: 'Looking for targets' }));
     const selection = [{ step: 'lose-half', candidates: 4, chosen: 2 }];
     for (let count = 0; count < 3; count += 1) progress.show(run({ ...holding.status, selection, seed: 7 }));
     progress.show(failed);
     progress.end();
-    expect(log.split('\n')).toEqual([
+    expect(written.stderr.split('\n')).toEqual([
       'survives: Admitted: Looking for targets',
       'survives: step lose-half: drew 2 of 4 candidates (seed 7)',
       'survives: step lose-half: podKill holding, 2 of 2 targets hit',
@@ -171,12 +168,8 @@ describe('progress in a log', () => {
   });
 
   test('can not be forged by a message from elsewhere', () => {
-    let log = '';
-    const write = (text: string) => {
-      log += text;
-    };
-    const io: Io = { stdout: { write }, stderr: { write }, color: false, live: false, width: 40, height: 5 };
+    const { io, written } = rememberingIo();
     createProgress('a', io).show(run({ stage: 'Baseline', message: 'x\x1b[2J\na: Passed (HypothesisHeld): fine\r' }));
-    expect(log).toBe('a: Baseline: x [2J a: Passed (HypothesisHeld): fine \n');
+    expect(written.stderr).toBe('a: Baseline: x [2J a: Passed (HypothesisHeld): fine \n');
   });
 });
