@@ -8,6 +8,9 @@ import { mergeSummaries, type Sample, type SampleWindow, SlidingWindow, type Win
 /** A timeout of a probe is not known here; a stage is waited for at least this much longer than its samples take. */
 const SAMPLING_SLACK_MILLISECONDS = 2_000;
 
+/** After so many intervals without a sample that counts, nobody was looking. */
+const GAP_INTERVALS = 3;
+
 /** One probe of one run, sampled without a break from the baseline to the end. */
 interface Session {
   id: string;
@@ -19,6 +22,9 @@ interface Session {
   carried: WindowSummary | undefined;
   newest: SlidingWindow;
   afterSince: number;
+  /** Since when samples after the fault have come without a gap, and the latest of them. */
+  watchedSince: number | undefined;
+  latestAt: number;
 }
 
 /** Keeps the probes of all runs sampled in the stage that each run is in. */
@@ -87,9 +93,13 @@ export class Prober {
       carried: carriedOver(run, entry.name),
       newest: new SlidingWindow(minSamples),
       afterSince: Number.POSITIVE_INFINITY,
+      watchedSince: undefined,
+      latestAt: Number.NEGATIVE_INFINITY,
     };
     const take = (sample: Sample) => {
-      if (sample.at >= session.afterSince) session.newest.add(sample);
+      if (sample.at < session.afterSince) return;
+      session.newest.add(sample);
+      if (!sample.own) noteLook(session, sample.at);
     };
     this.runner.start({ id: session.id, probe: entry, namespace: run.metadata.namespace ?? '' }, take);
     return session;
@@ -123,11 +133,19 @@ export class Prober {
     return measured;
   }
 
-  #after({ newest }: Session): { summary: WindowSummary; firstAt?: number } {
+  #after({ newest, watchedSince }: Session): { summary: WindowSummary; firstAt?: number; watchedSince?: number } {
     const { firstAt } = newest;
-    if (firstAt === undefined) return { summary: newest.summary() };
-    return { summary: newest.summary(), firstAt: this.serverNow() - (performance.now() - firstAt) };
+    if (firstAt === undefined || watchedSince === undefined) return { summary: newest.summary() };
+    const inServerTime = (at: number) => this.serverNow() - (performance.now() - at);
+    return { summary: newest.summary(), firstAt: inServerTime(firstAt), watchedSince: inServerTime(watchedSince) };
   }
+}
+
+/** A few samples that fail on our side are no gap. */
+function noteLook(session: Session, at: number): void {
+  const isGap = at - session.latestAt > GAP_INTERVALS * session.interval + SAMPLING_SLACK_MILLISECONDS;
+  if (session.watchedSince === undefined || isGap) session.watchedSince = at;
+  session.latestAt = Math.max(session.latestAt, at);
 }
 
 function ownError({ lastOwnError }: SampleWindow): { ownError?: string } {

@@ -97,6 +97,11 @@ export function recover(draft: RunDraft): void {
   const within = parseDuration(draft.template.recovery.within);
   const judged = judgeStage(draft, 'After');
   if (judged.every(({ held }) => held === true)) {
+    const unseen = judged.find(({ window }) => (window?.watchedSince ?? 0) > reverted + within);
+    if (unseen) {
+      concludeUnseen(draft, unseen);
+      return;
+    }
     const back = Math.max(reverted, ...judged.map(({ window }) => window?.firstAt ?? draft.now));
     concludeRecovery(draft, back - reverted, within);
     return;
@@ -142,6 +147,15 @@ function concludeRecovery(draft: RunDraft, took: number, within: number): void {
     draft.find('RecoveryTooSlow', `${words}, expected within ${draft.template.recovery.within}`);
   }
   draft.setCondition('Recovered', 'True', 'Recovered', words);
+  finish(draft);
+}
+
+/** The steady state is back, but when it came back nobody looked: neither in time nor too late. */
+function concludeUnseen(draft: RunDraft, { probe }: Judged): void {
+  const { within } = draft.template.recovery;
+  const words = `Nobody knows whether the steady state was back within ${within}: probe '${probe.name}' could not look by then`;
+  draft.find('NotEnoughSamples', words);
+  draft.setCondition('Recovered', 'Unknown', 'NotEnoughSamples', words);
   finish(draft);
 }
 

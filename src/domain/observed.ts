@@ -36,6 +36,8 @@ export interface ProbeWindow {
   ownError?: string;
   /** When the oldest sample of `summary` was meant to be sent, in API-server time. */
   firstAt?: number;
+  /** Only in `After`: since when samples have come without a gap, in API-server time. */
+  watchedSince?: number;
   /** Whether all samples of a stage that has passed are in; those that are under way may still change it. */
   settled: boolean;
   /** How many samples the stage needs before it is judged. */

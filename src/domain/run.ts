@@ -6,7 +6,7 @@ import { admit } from './admission.js';
 import { RunDraft } from './draft.js';
 import { seedOf } from './draw.js';
 import { beginReverting, finish, LOOK_MILLISECONDS, recover, revert } from './ending.js';
-import { findViolations, judgeStage, tooFew } from './judging.js';
+import { findViolations, type Judged, judgeStage, tooFew } from './judging.js';
 import { advanceMethod } from './method.js';
 import type { RunDecision, RunObserved } from './observed.js';
 import { isClean, isWhole, targetStates } from './progress.js';
@@ -122,12 +122,16 @@ function hasBaseline({ template }: RunDraft): boolean {
   return template.hypothesis?.some(({ stages }) => stages.includes('Before')) ?? false;
 }
 
+function baselineDeadline(draft: RunDraft, judged: readonly Judged[]): number {
+  const since = Date.parse(draft.condition('TargetsSelected')?.lastTransitionTime ?? draft.time);
+  const sampling = Math.max(0, ...judged.map(({ window }) => window?.samplingMilliseconds ?? 0));
+  return since + 2 * sampling + BASELINE_SLACK_MILLISECONDS;
+}
+
 function judgeBaseline(draft: RunDraft): void {
   draft.probing = 'Before';
   const judged = judgeStage(draft, 'Before');
-  const since = Date.parse(draft.condition('TargetsSelected')?.lastTransitionTime ?? draft.time);
-  const sampling = Math.max(0, ...judged.map(({ window }) => window?.samplingMilliseconds ?? 0));
-  const deadline = since + 2 * sampling + BASELINE_SLACK_MILLISECONDS;
+  const deadline = baselineDeadline(draft, judged);
   for (const each of judged) {
     if (each.held === false)
       draft.find(

@@ -190,7 +190,7 @@ export class TestCluster {
 
   async inStage(name: string, stage: string, namespace = 'default'): Promise<void> {
     const stages = () => this.run(name, namespace)?.status?.stage;
-    await until(() => stages() === stage, `stage ${stage} of ${name}`).catch((error: Error) => {
+    await until(() => stages() === stage, `stage ${stage} of ${name}`, 20_000).catch((error: Error) => {
       throw new Error(`${error.message}; it is ${JSON.stringify(this.run(name, namespace)?.status)}`);
     });
   }
@@ -262,7 +262,7 @@ export function killStep(app: string, more: Json = {}): Json {
 export function availableProbe(app: string, atLeast: number, more: Json = {}): Json {
   return {
     name: `${app}-available`,
-    resource: { apiVersion: 'apps/v1', kind: 'Deployment', name: app, interval: '100ms' },
+    resource: { apiVersion: 'apps/v1', kind: 'Deployment', name: app, interval: '200ms' },
     expect: { that: `object.status.?availableReplicas.orValue(0) >= ${atLeast}` },
     minSamples: 1,
     ...more,
