@@ -5,7 +5,7 @@ import { fault } from './fault.js';
 const schema = object('podKill deletes the targets. There is nothing to take back: their controllers make new ones.', {
   gracePeriod: optional(
     duration(
-      "gracePeriod between SIGTERM and SIGKILL, in whole seconds; `0s` kills at once. Left out: the pod's own.",
+      "gracePeriod between SIGTERM and SIGKILL, in whole seconds; the kubelet leaves 2s at least. With `0s` the pod is gone from the API server at once, and its containers 2s later at most. Left out: the pod's own.",
       {
         zero: true,
         wholeSeconds: true,

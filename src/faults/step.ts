@@ -7,6 +7,6 @@ export interface DeletePod {
   namespace: string;
   name: string;
   uid: string;
-  /** Whole seconds between SIGTERM and SIGKILL; undefined: the pod's own grace period. */
+  /** Whole seconds between SIGTERM and SIGKILL, of which the kubelet makes 2 at least; undefined: the pod's own grace period. */
   gracePeriodSeconds?: number;
 }

@@ -19,7 +19,10 @@ export interface ContainerHost {
 
 const standInCommand = ['sleep', 'infinity'];
 const configRetryMilliseconds = 2_000;
-/** What the kubelet leaves for SIGTERM when a preStop hook has used up the grace period. */
+/**
+ * What the kubelet leaves between SIGTERM and SIGKILL at least: also without a grace period, and when a preStop hook has
+ * used it up (`minimumGracePeriodInSeconds` in kuberuntime_manager.go).
+ */
 const minimumTermMilliseconds = 2_000;
 
 /** One container of a pod, over all its restarts. */
@@ -75,7 +78,10 @@ export class Container {
     return exit;
   }
 
-  /** Ends the container: preStop, SIGTERM, and SIGKILL when the grace period is over. A later call can only shorten it. */
+  /**
+   * Ends the container: preStop, SIGTERM, and SIGKILL when the grace period is over; without one SIGTERM comes at once. A
+   * later call can only shorten it.
+   */
   stop(graceSeconds: number, message = `Stopping container ${this.name}`): void {
     const first = !this.stopping.signal.aborted;
     this.stopping.abort();
@@ -186,13 +192,13 @@ export class Container {
     }
     this.health?.endRestarts();
     clearTimeout(this.killTimer);
-    if (graceSeconds <= 0) {
-      this.process?.signal('SIGKILL');
-      return;
-    }
-    this.killTimer = setTimeout(() => this.graceOver(), graceSeconds * 1000);
+    this.killTimer = setTimeout(() => this.graceOver(), Math.max(graceSeconds * 1000, minimumTermMilliseconds));
     if (message !== undefined) {
       this.host.context.recorder.normal(this.host.pod(), 'Killing', message);
+    }
+    if (graceSeconds <= 0) {
+      this.sendTerm();
+    } else if (message !== undefined) {
       void this.preStopThenTerm(graceSeconds);
     }
   }

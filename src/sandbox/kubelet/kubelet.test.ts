@@ -119,16 +119,40 @@ describe('the end of a pod', () => {
     expect(isAlive(pid)).toBe(false);
   });
 
-  test('is SIGKILL at once without a grace period, and a second delete shortens the first', async () => {
-    cluster.createPod('forced', stubborn);
-    cluster.createPod('shortened', stubborn);
-    await until(() => isPodReady(cluster.pod('forced')) && isPodReady(cluster.pod('shortened')));
-    const pids = ['forced', 'shortened'].map((name) => pidOf(cluster.pod(name)));
+  test('is SIGTERM too without a grace period, and SIGKILL two seconds later, as the kubelet does it', async () => {
+    const container =
+      nodeContainer(`process.on('SIGTERM', () => require('fs').writeFileSync('/tmp/' + process.env.POD_UID, ''));
+      setInterval(() => {}, 1000);`);
+    const env = [{ name: 'POD_UID', valueFrom: { fieldRef: { fieldPath: 'metadata.uid' } } }];
+    const readinessProbe = { exec: { command: ['true'] }, initialDelaySeconds: 1 };
+    cluster.createPod('forced', { ...container, env, readinessProbe });
+    await until(() => isPodReady(cluster.pod('forced')));
+    const pid = pidOf(cluster.pod('forced'));
+    const file = `/tmp/${cluster.pod('forced').metadata.uid}`;
     cluster.store.delete('pods', 'default', 'forced', { gracePeriodSeconds: 0 });
     expect(cluster.pod('forced')).toBeUndefined();
+    await until(() => existsSync(file));
+    rmSync(file);
+    expect(isAlive(pid)).toBe(true);
+    await until(() => !isAlive(pid));
+  });
+
+  test('comes for all processes when they stop with the cluster, also of a pod whose object is gone', async () => {
+    cluster.createPod('forced', stubborn);
+    await until(() => isPodReady(cluster.pod('forced')));
+    const pid = pidOf(cluster.pod('forced'));
+    cluster.store.delete('pods', 'default', 'forced', { gracePeriodSeconds: 0 });
+    await cluster.stop();
+    expect(isAlive(pid)).toBe(false);
+  });
+
+  test('comes sooner after a second delete with a shorter grace period', async () => {
+    cluster.createPod('shortened', stubborn);
+    await until(() => isPodReady(cluster.pod('shortened')));
+    const pid = pidOf(cluster.pod('shortened'));
     cluster.store.delete('pods', 'default', 'shortened');
     cluster.store.delete('pods', 'default', 'shortened', { gracePeriodSeconds: 1 });
-    await until(() => !pids.some(isAlive) && cluster.pod('shortened') === undefined);
+    await until(() => !isAlive(pid) && cluster.pod('shortened') === undefined);
   });
 
   test('runs the preStop hook first', async () => {

@@ -13,7 +13,8 @@ export interface Kubelets {
 /** Runs the pods that are bound to the nodes of `hostIPs` (node name to node address). */
 export function startKubelets(context: KubeletContext, hostIPs: ReadonlyMap<string, string>): Kubelets {
   const runners = new Map<string, PodRunner>();
-  const ending = new Set<Promise<void>>();
+  /** Those whose object is gone, and that still have processes. */
+  const leaving = new Set<PodRunner>();
 
   function onPod({ type, object }: StoreEvent): void {
     const hostIP = hostIPs.get(object.spec.nodeName);
@@ -24,7 +25,8 @@ export function startKubelets(context: KubeletContext, hostIPs: ReadonlyMap<stri
     if (type === 'DELETED') {
       if (runner !== undefined) {
         runners.delete(object.metadata.uid);
-        track(runner.kill());
+        leaving.add(runner);
+        void runner.abandon().finally(() => leaving.delete(runner));
       }
     } else if (runner !== undefined) {
       runner.update(object);
@@ -42,11 +44,6 @@ export function startKubelets(context: KubeletContext, hostIPs: ReadonlyMap<stri
     }
   }
 
-  function track(end: Promise<void>): void {
-    ending.add(end);
-    void end.finally(() => ending.delete(end));
-  }
-
   const unsubscribe = context.store.subscribe('pods', onPod);
   for (const object of context.store.list('pods')) {
     onPod({ type: 'ADDED', object });
@@ -58,7 +55,7 @@ export function startKubelets(context: KubeletContext, hostIPs: ReadonlyMap<stri
 
   async function stop(): Promise<void> {
     unsubscribe();
-    await Promise.all([...[...runners.values()].map((runner) => runner.kill()), ...ending]);
+    await Promise.all([...runners.values(), ...leaving].map((runner) => runner.kill()));
     runners.clear();
   }
 

@@ -22,6 +22,7 @@ export class PodRunner {
   private terminating = false;
   private gone = false;
   private finished: Promise<void> = Promise.resolve();
+  private left: Promise<void> | undefined;
 
   constructor(
     private readonly context: KubeletContext,
@@ -55,17 +56,28 @@ export class PodRunner {
     }
   }
 
-  /** Ends the pod at once, because its object is gone or the sandbox stops; resolves when no process of it is left. */
-  async kill(): Promise<void> {
+  /** Ends the pod because its object is gone, as after a forced delete; resolves when no process of it is left. */
+  abandon(): Promise<void> {
+    return this.leave((container) => container.stop(0));
+  }
+
+  /** Ends the pod at once because the sandbox stops; resolves when no process of it is left. */
+  kill(): Promise<void> {
+    return this.leave((container) => container.kill());
+  }
+
+  private leave(end: (container: Container) => void): Promise<void> {
     this.gone = true;
     clearImmediate(this.publishing);
     for (const container of this.all()) {
-      container.kill();
+      end(container);
     }
-    await this.finished;
-    if (!this.pod.spec.hostNetwork) {
-      this.context.addresses.release(this.place.podIP);
-    }
+    this.left ??= this.finished.then(() => {
+      if (!this.pod.spec.hostNetwork) {
+        this.context.addresses.release(this.place.podIP);
+      }
+    });
+    return this.left;
   }
 
   /** See `LogSource.read`. */
