@@ -212,6 +212,16 @@ describe('a fault that repeats', () => {
   const steps = [aStep('kill', { duration: '20s', count: 1 })];
   const repeating = { steps, statuses: [holding], injections: [anInjection({}, ['Effective'])], repeats: true };
 
+  test('waits for the effects of its last round as long as for those of its first', () => {
+    const last = anInjection({ round: 1 }, ['Confirmed']);
+    for (const target of last.status?.targets ?? []) target.time = at(19);
+    const injections = [anInjection({}, ['Effective']), last];
+    const setting = { ...repeating, injections, statuses: [{ ...holding, rounds: 2, roundTime: at(19) }] };
+    const observed = { pods: { kill: pods(4, { graceSeconds: 4 }) } };
+    expect(advance({ ...setting, observed, seconds: 52 }).step?.state).toBe('Holding');
+    expect(advance({ ...setting, observed, seconds: 53 }).step?.state).toBe('Done');
+  });
+
   test('draws anew after each interval, from those not drawn before', () => {
     expect(made(advance({ ...repeating, seconds: 4 }).draft)).toEqual([]);
     const { draft, step } = advance({ ...repeating, seconds: 5 });

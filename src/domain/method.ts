@@ -155,7 +155,7 @@ function hold(draft: RunDraft, step: Step, status: StepStatus): void {
   if (reportFailed(draft, step, targetStates(recordedInjections(draft, step)))) return;
   // Whether a one-shot fault has done its work is seen on the pods.
   if (draft.observed.facts[step.name]?.oneShot && !draft.observed.pods) return;
-  const ends = Math.max(holdEnd(draft, step, status), effectDeadline(draft, step, status));
+  const ends = Math.max(holdEnd(draft, step, status), effectDeadline(draft, step));
   if (draft.now < ends) {
     draft.wakeAt(ends);
     return;
@@ -166,17 +166,12 @@ function hold(draft: RunDraft, step: Step, status: StepStatus): void {
 }
 
 /** A pod within its grace period has not been lost yet: until when to wait for effects that were not seen so far. */
-function effectDeadline(draft: RunDraft, step: Step, status: StepStatus): number {
+function effectDeadline(draft: RunDraft, step: Step): number {
   if (!draft.observed.facts[step.name]?.oneShot) return draft.now;
-  const unseen = new Set(confirmedOnly(draft, step).map(({ uid }) => uid));
-  if (unseen.size === 0) return draft.now;
-  const pods = draft.observed.pods?.[step.name] ?? [];
-  const grace = Math.max(0, ...pods.filter(({ uid }) => unseen.has(uid)).map((pod) => pod.graceSeconds));
-  return Date.parse(status.confirmedTime ?? draft.time) + grace * 1000 + ONE_SHOT_HOLD_MILLISECONDS;
-}
-
-function confirmedOnly(draft: RunDraft, step: Step) {
-  return targetStates(draft.injectionsOf(step.name)).filter(({ state }) => state === 'Confirmed');
+  const unseen = targetStates(draft.injectionsOf(step.name)).filter(({ state }) => state === 'Confirmed');
+  const graces = new Map(draft.observed.pods?.[step.name]?.map(({ uid, graceSeconds }) => [uid, graceSeconds]));
+  const deadlines = unseen.map(({ uid, since }) => since + (graces.get(uid) ?? 0) * 1000 + ONE_SHOT_HOLD_MILLISECONDS);
+  return Math.max(draft.now, ...deadlines);
 }
 
 function holdEnd(draft: RunDraft, step: Step, status: StepStatus): number {
