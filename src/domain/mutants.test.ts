@@ -120,11 +120,11 @@ const mutants: Mutant[] = [
     seed: 4,
   },
   {
-    does: 'says nothing of a step without effect',
-    file: 'domain/method.ts',
-    from: 'if (status.effective > 0) return;',
-    to: 'if (status.effective >= 0) return;',
-    by: ['S6c'],
+    does: 'counts every target as effective',
+    file: 'domain/progress.ts',
+    from: "states.filter(({ state }) => state === 'Effective').length;",
+    to: 'states.length;',
+    by: ['L08'],
   },
   {
     does: 'lets too few samples during the fault pass',
@@ -153,7 +153,7 @@ const mutants: Mutant[] = [
   {
     does: 'makes injections before the finalizer is there',
     file: 'domain/admission.ts',
-    from: "if (!draft.observed.run.metadata.finalizers?.includes(FINALIZER)) draft.do({ do: 'addFinalizer' });",
+    from: "if (!run.metadata.finalizers?.includes(FINALIZER)) draft.do({ do: 'addFinalizer' });",
     to: '',
     by: ['S1e', 'S1c'],
   },

@@ -3,10 +3,11 @@ import fc from 'fast-check';
 import { aStep } from '../testing/builders.js';
 import { calmScenario, scenario } from '../testing/scenarios.js';
 import { type Happening, type Scenario, simulate, type Trouble } from '../testing/simulation.js';
+import { believed } from './belief.js';
 import { decideInjection } from './injection.js';
 import { decideRun, isStopping } from './run.js';
 
-const core = { decideRun, decideInjection, isStopping };
+const core = { decideRun, decideInjection, isStopping, believed };
 const numRuns = Number(process.env.SQUALL_PROPERTY_RUNS ?? 300);
 
 function verdictOf(each: Scenario): string {

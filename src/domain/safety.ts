@@ -92,14 +92,21 @@ function isRepeating(step: Step): boolean {
   return params?.repeatEvery !== undefined;
 }
 
+/** How many a step asks for, of so many candidates. */
+function asked({ targets: { count, percent } }: Step, candidates: number): number {
+  const share = percent === undefined ? (count ?? 1) : (candidates * percent) / 100;
+  return Math.min(candidates, Math.max(1, Math.floor(share)));
+}
+
 function overBudget(world: World, step: Step): string | undefined {
-  const chosen = world.run.status?.selection?.find((each) => each.step === step.name)?.chosen ?? 0;
-  const budget = Math.max(chosen, step.targets.percent === undefined ? (step.targets.count ?? 1) : 0);
+  const candidates = world.run.status?.selection?.find((each) => each.step === step.name)?.candidates ?? 0;
   if (!isRepeating(step)) {
     const all = hit(world, (effect) => effect.step === step.name);
-    return all > chosen ? `step ${step.name} hit ${all}, chosen were ${chosen}` : undefined;
+    const budget = asked(step, candidates);
+    return all > budget ? `step ${step.name} hit ${all} of ${budget}` : undefined;
   }
   if (step.targets.percent !== undefined) return undefined;
+  const budget = step.targets.count ?? 1;
   const rounds = new Set(world.effects.filter((effect) => effect.step === step.name).map(({ round }) => round));
   const over = [...rounds].find((round) => hit(world, (e) => e.step === step.name && e.round === round) > budget);
   return over === undefined ? undefined : `round ${over} of step ${step.name} is over ${budget}`;
@@ -126,9 +133,8 @@ export const budgets: readonly Invariant[] = [
     says: 'no more are chosen than asked for',
     broken: ({ run }) => {
       const wrong = run.status?.selection?.find(({ step, candidates, chosen }) => {
-        const targets = run.spec.template.method.find(({ name }) => name === step)?.targets;
-        const share = targets?.percent === undefined ? (targets?.count ?? 1) : (candidates * targets.percent) / 100;
-        return chosen > Math.min(candidates, Math.max(1, Math.floor(share)));
+        const found = run.spec.template.method.find(({ name }) => name === step);
+        return !found || chosen > asked(found, candidates);
       });
       return wrong && JSON.stringify(wrong);
     },

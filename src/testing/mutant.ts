@@ -4,7 +4,7 @@ import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { compileFunction } from 'node:vm';
 import { transformSync } from '@swc/core';
-import type { Core } from './simulated-controller.js';
+import type { Core } from './simulated-process.js';
 
 /** A small bug: one place in the source of the core, and what stands there instead. */
 export interface Mutation {
@@ -62,5 +62,6 @@ export function mutantCore(mutation: Mutation): Core {
     );
     return module.exports;
   };
-  return { ...load(join(source, 'domain/run.ts')), ...load(join(source, 'domain/injection.ts')) } as unknown as Core;
+  const parts = ['run', 'injection', 'belief'].map((part) => load(join(source, `domain/${part}.ts`)));
+  return Object.assign({}, ...parts) as Core;
 }

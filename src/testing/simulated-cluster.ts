@@ -1,6 +1,6 @@
 import type { ExperimentRun, RunStatus } from '../api/experiment-run.js';
 import type { Injection, InjectionState, InjectionStatus, Target } from '../api/injection.js';
-import { API_VERSION, FINALIZER } from '../api/labels.js';
+import { ANNOTATION_VERDICT, API_VERSION, FINALIZER } from '../api/labels.js';
 import { violations } from '../domain/invariants.js';
 import type { NewInjection, Pod } from '../domain/observed.js';
 import type { Change, Effect } from '../domain/world.js';
@@ -164,6 +164,12 @@ export class SimulatedCluster {
     const { metadata } = this.#presentRun(version);
     if (wanted && metadata.deletionTimestamp) throw new ApiTrouble('refused');
     return this.changeRun({ metadata: { ...metadata, finalizers: wanted ? [FINALIZER] : [] } }, version);
+  }
+
+  /** Marks in the metadata which verdict the status is about to say. */
+  confirmVerdict(verdict: string, version: string): ExperimentRun {
+    const { metadata } = this.#presentRun(version);
+    return this.changeRun({ metadata: { ...metadata, annotations: { [ANNOTATION_VERDICT]: verdict } } }, version);
   }
 
   writeRunStatus(status: RunStatus, version: string): ExperimentRun {

@@ -1,53 +1,17 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { ExperimentRun, RunStatus } from '../api/experiment-run.js';
 import type { Injection } from '../api/injection.js';
-import type { decideInjection, InjectionAction, InjectionObserved, Outcome } from '../domain/injection.js';
-import type { Pod, RunAction, StepFacts } from '../domain/observed.js';
-import type { decideRun } from '../domain/run.js';
+import type { InjectionAction, InjectionObserved } from '../domain/injection.js';
+import type { Pod, RunAction } from '../domain/observed.js';
 import type { Effect } from '../domain/world.js';
 import { checkDecision } from './decision-rules.js';
-import { ApiTrouble, type SimulatedCluster, type SimulatedPod } from './simulated-cluster.js';
-import { type ProbeProcess, SimulatedProber } from './simulated-probes.js';
-
-/** The pure core, or a mutant of it. */
-export interface Core {
-  decideRun: typeof decideRun;
-  decideInjection: typeof decideInjection;
-  isStopping(run: ExperimentRun, halts: readonly string[]): boolean;
-}
-
-/** The controller's process ended between two actions, or right after one. */
-export class Crash extends Error {}
-
-/** What goes wrong with calls to the API server. */
-export interface Calls {
-  /** Performs one call, unless something goes wrong before, or after it. */
-  call<T>(kind: 'read' | 'write' | 'effect', perform: () => T): T;
-}
-
-/** What a process is started with. */
-export interface Setting {
-  cluster: SimulatedCluster;
-  core: Core;
-  calls: Calls;
-  facts: Record<string, StepFacts>;
-  probes: Record<string, ProbeProcess>;
-  start: number;
-  /** How long it takes until the pods are known, in milliseconds. */
-  podsDelay: number;
-  /** Which caches lag behind when something is looked at: 1 the run, 2 injections, 4 pods, 8 halts. */
-  lag(): number;
-}
+import { ApiTrouble, type SimulatedPod } from './simulated-cluster.js';
+import { SimulatedProber } from './simulated-probes.js';
+import { ignoring, type Memory, outcomeOf, type Setting } from './simulated-process.js';
+import { SimulatedQueue } from './simulated-queue.js';
 
 type Work = Generator<void, void, void>;
 type Attempt = Extract<InjectionAction, { do: 'apply' | 'revert' }>;
-
-interface Memory {
-  uid: string;
-  outcomes: Map<string, Outcome>;
-  undone: Map<string, Outcome>;
-  certain: boolean;
-}
 
 const RETRY = 500;
 const CHECKPOINT = 2_000;
@@ -59,7 +23,7 @@ const CHECKPOINT = 2_000;
  */
 export class SimulatedController {
   readonly prober: SimulatedProber;
-  readonly #due = new Map<string, number>();
+  readonly #queue = new SimulatedQueue();
   readonly #running = new Map<string, Work>();
   readonly #memory = new Map<string, Memory>();
   readonly #podsKnownAt: number;
@@ -85,21 +49,19 @@ export class SimulatedController {
 
   /** What can go on now. */
   runnable(): string[] {
-    const { now } = this.setting.cluster;
-    const due = [...this.#due].filter(([key, when]) => when <= now && !this.#running.has(nameOf(key)));
-    return [...new Set([...this.#running.keys(), ...due.map(([key]) => nameOf(key))])];
+    return [...new Set([...this.#running.keys(), ...this.#queue.due(this.setting.cluster.now)])];
   }
 
   /** When something is to be done next. */
   get nextDue(): number {
-    return Math.min(Infinity, ...this.#due.values());
+    return this.#queue.next;
   }
 
   /** Goes on with one object until its next call. */
   step(key: string): void {
     let work = this.#running.get(key);
     if (!work) {
-      this.#clearDue(key);
+      this.#queue.take(key, this.setting.cluster.now);
       work = key === 'run' ? this.#reconcileRun() : this.#reconcileInjection(key.slice('injection/'.length));
       this.#running.set(key, work);
     }
@@ -115,13 +77,8 @@ export class SimulatedController {
     }
   }
 
-  #clearDue(key: string): void {
-    const { now } = this.setting.cluster;
-    for (const [each, when] of [...this.#due]) if (nameOf(each) === key && when <= now) this.#due.delete(each);
-  }
-
   #wake(key: string, when: number): void {
-    this.#due.set(key, Math.min(when, this.#due.get(key) ?? Infinity));
+    this.#queue.add(key, when);
   }
 
   #wakeAll(when: number, mark = ''): void {
@@ -165,9 +122,9 @@ export class SimulatedController {
   *#reconcileRun(): Work {
     const { cluster, core, facts } = this.setting;
     this.#look('run');
-    if (!this.#run || (this.#run.status?.finishTime && !this.#run.metadata.finalizers?.length)) return;
     const cached = this.#run;
-    const run = { ...cached, ...(this.#status && { status: this.#status }) };
+    const run = this.#trusted();
+    if (!cached || !run || (run.status?.finishTime && !run.metadata.finalizers?.length)) return;
     const steps = run.spec.template.method.map(({ name }) => name);
     const observed = {
       run,
@@ -190,13 +147,27 @@ export class SimulatedController {
     if (decision.wakeAt !== undefined) this.#wake('run#timer', decision.wakeAt);
   }
 
-  *#persistRun(before: RunStatus | undefined, status: RunStatus, version: string): Work {
+  /** The run with the status that may be trusted: what this process decided on, or what the injections bear out. */
+  #trusted(): ExperimentRun | undefined {
+    if (!this.#run) return undefined;
+    const status = this.#status ?? this.setting.core.believed(this.#run, [...this.#injections.values()]);
+    const { status: _written, ...rest } = this.#run;
+    return { ...rest, ...(status && { status }) };
+  }
+
+  *#persistRun(before: RunStatus | undefined, status: RunStatus, decidedOn: string): Work {
     const { cluster, calls } = this.setting;
+    let version = decidedOn;
     const same = isDeepStrictEqual(before, status);
     const isCheckpoint = same || isDeepStrictEqual({ ...before, probes: undefined }, { ...status, probes: undefined });
     if (same || (isCheckpoint && cluster.now - this.#writtenAt < CHECKPOINT)) {
       this.#status = status;
       return;
+    }
+    if (status.finishTime) {
+      yield;
+      const confirm = () => calls.call('write', () => cluster.confirmVerdict(status.verdict ?? '', version));
+      version = ignoring(['notFound'], confirm)?.metadata.resourceVersion ?? version;
     }
     yield;
     const write = () => calls.call('write', () => cluster.writeRunStatus(status, version));
@@ -279,7 +250,8 @@ export class SimulatedController {
   #observeInjection(injection: Injection, memory: Memory): InjectionObserved {
     const { core, facts, cluster } = this.setting;
     const { step } = injection.spec;
-    const runIsLive = this.#run !== undefined && !this.#run.status?.finishTime && !this.#status?.finishTime;
+    const run = this.#trusted();
+    const runIsLive = run !== undefined && !run.status?.finishTime;
     // Nobody watches the pods of a run that is over, and after an attempt without an answer they are read anew.
     if (!runIsLive || !memory.certain) this.#pods = [...cluster.pods.values()];
     const known = !runIsLive || this.#podsKnown;
@@ -288,7 +260,7 @@ export class SimulatedController {
       fault: facts[step]?.fault ?? '',
       oneShot: facts[step]?.oneShot ?? false,
       runIsLive,
-      stopping: !this.#run || core.isStopping(this.#run, this.#halts),
+      stopping: !run || core.isStopping(run, this.#halts),
       pods: known ? new Map(this.#podsOf(step).map((pod) => [pod.uid, pod])) : undefined,
       outcomes: memory.outcomes,
       undone: memory.undone,
@@ -343,30 +315,5 @@ export class SimulatedController {
     const write = () => calls.call('write', () => cluster.writeInjectionStatus(name, status, resourceVersion));
     const written = ignoring(['notFound'], write);
     if (written) this.#injections.set(name, written);
-  }
-}
-
-function nameOf(key: string): string {
-  return key.split('#')[0] ?? key;
-}
-
-/** What came of an attempt, or the trouble that leaves it open. */
-function outcomeOf(attempt: () => void): Outcome | ApiTrouble {
-  try {
-    attempt();
-    return { result: 'done' };
-  } catch (error) {
-    if (!(error instanceof ApiTrouble)) throw error;
-    if (error.kind === 'notFound') return { result: 'gone' };
-    return error.kind === 'refused' ? { result: 'refused', message: 'forbidden' } : error;
-  }
-}
-
-function ignoring<T>(kinds: ApiTrouble['kind'][], perform: () => T): T | undefined {
-  try {
-    return perform();
-  } catch (error) {
-    if (error instanceof ApiTrouble && kinds.includes(error.kind)) return undefined;
-    throw error;
   }
 }

@@ -9,8 +9,9 @@ import {
   SimulatedCluster,
   type SimulatedPod,
 } from './simulated-cluster.js';
-import { type Calls, type Core, Crash, type Setting, SimulatedController } from './simulated-controller.js';
+import { SimulatedController } from './simulated-controller.js';
 import type { ProbeProcess } from './simulated-probes.js';
+import { type Calls, type Core, Crash, type Setting } from './simulated-process.js';
 
 /** Something that happens at a time, in milliseconds since the start; `index` picks a pod or an injection. */
 export interface Happening {

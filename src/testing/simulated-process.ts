@@ -1,0 +1,68 @@
+import type { ExperimentRun } from '../api/experiment-run.js';
+import type { believed } from '../domain/belief.js';
+import type { decideInjection, Outcome } from '../domain/injection.js';
+import type { StepFacts } from '../domain/observed.js';
+import type { decideRun } from '../domain/run.js';
+import { ApiTrouble, type SimulatedCluster } from './simulated-cluster.js';
+import type { ProbeProcess } from './simulated-probes.js';
+
+/** The pure core, or a mutant of it. */
+export interface Core {
+  decideRun: typeof decideRun;
+  decideInjection: typeof decideInjection;
+  isStopping(run: ExperimentRun, halts: readonly string[]): boolean;
+  believed: typeof believed;
+}
+
+/** The controller's process ended between two actions, or right after one. */
+export class Crash extends Error {}
+
+/** What goes wrong with calls to the API server. */
+export interface Calls {
+  /** Performs one call, unless something goes wrong before, or after it. */
+  call<T>(kind: 'read' | 'write' | 'effect', perform: () => T): T;
+}
+
+/** What a process is started with. */
+export interface Setting {
+  cluster: SimulatedCluster;
+  core: Core;
+  calls: Calls;
+  facts: Record<string, StepFacts>;
+  probes: Record<string, ProbeProcess>;
+  start: number;
+  /** How long it takes until the pods are known, in milliseconds. */
+  podsDelay: number;
+  /** Which caches lag behind when something is looked at: 1 the run, 2 injections, 4 pods, 8 halts. */
+  lag(): number;
+}
+
+/** What a process remembers of an injection. */
+export interface Memory {
+  uid: string;
+  outcomes: Map<string, Outcome>;
+  undone: Map<string, Outcome>;
+  certain: boolean;
+}
+
+/** What came of an attempt, or the trouble that leaves it open. */
+export function outcomeOf(attempt: () => void): Outcome | ApiTrouble {
+  try {
+    attempt();
+    return { result: 'done' };
+  } catch (error) {
+    if (!(error instanceof ApiTrouble)) throw error;
+    if (error.kind === 'notFound') return { result: 'gone' };
+    return error.kind === 'refused' ? { result: 'refused', message: 'forbidden' } : error;
+  }
+}
+
+/** Performs a call and takes some errors for success, such as that something to be deleted is gone. */
+export function ignoring<T>(kinds: ApiTrouble['kind'][], perform: () => T): T | undefined {
+  try {
+    return perform();
+  } catch (error) {
+    if (error instanceof ApiTrouble && kinds.includes(error.kind)) return undefined;
+    throw error;
+  }
+}
