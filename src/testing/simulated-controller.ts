@@ -5,7 +5,8 @@ import type { InjectionAction, InjectionObserved } from '../domain/injection.js'
 import type { Pod, RunAction } from '../domain/observed.js';
 import type { Effect } from '../domain/world.js';
 import { checkDecision } from './decision-rules.js';
-import { ApiTrouble, type SimulatedPod } from './simulated-cluster.js';
+import { SimulatedCaches } from './simulated-caches.js';
+import { ApiTrouble } from './simulated-cluster.js';
 import { SimulatedProber } from './simulated-probes.js';
 import { ignoring, type Memory, outcomeOf, type Setting } from './simulated-process.js';
 import { SimulatedQueue } from './simulated-queue.js';
@@ -27,10 +28,7 @@ export class SimulatedController {
   readonly #running = new Map<string, Work>();
   readonly #memory = new Map<string, Memory>();
   readonly #podsKnownAt: number;
-  #run: ExperimentRun | undefined;
-  #injections: Map<string, Injection>;
-  #pods: SimulatedPod[];
-  #halts: string[];
+  readonly #seen: SimulatedCaches;
   #status: RunStatus | undefined;
   #writtenAt = -Infinity;
 
@@ -38,10 +36,7 @@ export class SimulatedController {
     const { cluster } = setting;
     this.prober = new SimulatedProber(setting.probes, setting.start);
     this.#podsKnownAt = cluster.now + setting.podsDelay;
-    this.#run = cluster.runExists ? cluster.run : undefined;
-    this.#injections = new Map(cluster.injections);
-    this.#pods = [...cluster.pods.values()];
-    this.#halts = cluster.halts;
+    this.#seen = new SimulatedCaches(cluster);
     this.#wakeAll(cluster.now);
     this.#wakeAll(this.#podsKnownAt, 'later');
     cluster.onChange = (key) => this.#changed(key);
@@ -72,57 +67,40 @@ export class SimulatedController {
       if (!(error instanceof ApiTrouble)) throw error;
       // A write without an answer may have been made: what is stored is the truth again.
       if (key === 'run') this.#status = undefined;
-      this.#read(0);
-      this.#wake(key, this.setting.cluster.now + RETRY);
+      this.#seen.read(0);
+      this.#queue.add(key, this.setting.cluster.now + RETRY);
     }
   }
 
-  #wake(key: string, when: number): void {
-    this.#queue.add(key, when);
-  }
-
   #wakeAll(when: number, mark = ''): void {
-    for (const key of ['run', ...[...this.#injections.keys()].map((name) => `injection/${name}`)]) {
-      this.#wake(mark ? `${key}#${mark}` : key, when);
+    for (const key of ['run', ...[...this.#seen.injections.keys()].map((name) => `injection/${name}`)]) {
+      this.#queue.add(mark ? `${key}#${mark}` : key, when);
     }
   }
 
   #changed(key: string): void {
     const { cluster } = this.setting;
-    this.#wake('run', cluster.now);
-    if (key.startsWith('injection/')) this.#wake(key, cluster.now);
-    else for (const name of cluster.injections.keys()) this.#wake(`injection/${name}`, cluster.now);
-  }
-
-  /** Brings the caches up to date, but for those that lag. */
-  #read(lag: number): void {
-    const { cluster } = this.setting;
-    if (!(lag & 1)) this.#run = cluster.runExists ? cluster.run : undefined;
-    if (!(lag & 2)) this.#injections = new Map(cluster.injections);
-    if (!(lag & 4)) this.#pods = [...cluster.pods.values()];
-    if (!(lag & 8)) this.#halts = cluster.halts;
+    this.#queue.add('run', cluster.now);
+    if (key.startsWith('injection/')) this.#queue.add(key, cluster.now);
+    else for (const name of cluster.injections.keys()) this.#queue.add(`injection/${name}`, cluster.now);
   }
 
   #look(key: string): void {
     const lag = this.setting.lag();
-    this.#read(lag);
-    if (lag) this.#wake(`${key}#lag`, this.setting.cluster.now + 50);
+    this.#seen.read(lag);
+    if (lag) this.#queue.add(`${key}#lag`, this.setting.cluster.now + 50);
   }
 
   #podsOf(step: string): Pod[] {
     const { cluster } = this.setting;
     const named = cluster.run.spec.template.method.find(({ name }) => name === step)?.targets.pods.selector;
-    return this.#pods.filter(({ app, createdAt }) => app === named?.matchLabels?.app && createdAt <= cluster.now);
-  }
-
-  get #podsKnown(): boolean {
-    return this.setting.cluster.now >= this.#podsKnownAt;
+    return this.#seen.pods.filter(({ app, createdAt }) => app === named?.matchLabels?.app && createdAt <= cluster.now);
   }
 
   *#reconcileRun(): Work {
     const { cluster, core, facts } = this.setting;
     this.#look('run');
-    const cached = this.#run;
+    const cached = this.#seen.run;
     const run = this.#trusted();
     if (!cached || !run || (run.status?.finishTime && !run.metadata.finalizers?.length)) return;
     const steps = run.spec.template.method.map(({ name }) => name);
@@ -130,9 +108,12 @@ export class SimulatedController {
       run,
       facts,
       problems: [],
-      halts: this.#halts,
-      pods: this.#podsKnown ? Object.fromEntries(steps.map((name) => [name, this.#podsOf(name)])) : undefined,
-      injections: [...this.#injections.values()],
+      halts: this.#seen.halts,
+      pods:
+        cluster.now >= this.#podsKnownAt
+          ? Object.fromEntries(steps.map((name) => [name, this.#podsOf(name)]))
+          : undefined,
+      injections: [...this.#seen.injections.values()],
       windows: this.prober.windows(cluster.now),
     };
     const decision = core.decideRun(observed, cluster.now);
@@ -144,14 +125,14 @@ export class SimulatedController {
       version = this.#actOnRun(action, version);
     }
     yield* this.#persistRun(cached.status, decision.status, version);
-    if (decision.wakeAt !== undefined) this.#wake('run#timer', decision.wakeAt);
+    if (decision.wakeAt !== undefined) this.#queue.add('run#timer', decision.wakeAt);
   }
 
   /** The run with the status that may be trusted: what this process decided on, or what the injections bear out. */
   #trusted(): ExperimentRun | undefined {
-    if (!this.#run) return undefined;
-    const status = this.#status ?? this.setting.core.believed(this.#run, [...this.#injections.values()]);
-    const { status: _written, ...rest } = this.#run;
+    if (!this.#seen.run) return undefined;
+    const status = this.#status ?? this.setting.core.believed(this.#seen.run, [...this.#seen.injections.values()]);
+    const { status: _written, ...rest } = this.#seen.run;
     return { ...rest, ...(status && { status }) };
   }
 
@@ -173,7 +154,7 @@ export class SimulatedController {
     const write = () => calls.call('write', () => cluster.writeRunStatus(status, version));
     const written = ignoring(['notFound'], write);
     if (!written) return;
-    this.#run = written;
+    this.#seen.run = written;
     this.#status = status;
     this.#writtenAt = cluster.now;
   }
@@ -186,12 +167,12 @@ export class SimulatedController {
         const wanted = action.do === 'addFinalizer';
         const write = () => calls.call('write', () => cluster.setFinalizer(wanted, version));
         const written = wanted ? write() : ignoring(['notFound'], write);
-        if (written) this.#run = written;
+        if (written) this.#seen.run = written;
         return written?.metadata.resourceVersion ?? version;
       }
       case 'createInjection': {
         const made = calls.call('write', () => cluster.createInjection(action.injection));
-        this.#injections.set(made.metadata.name, made);
+        this.#seen.injections.set(made.metadata.name, made);
         return version;
       }
       case 'setInjectionState':
@@ -207,7 +188,7 @@ export class SimulatedController {
     const { cluster, calls } = this.setting;
     const write = () => calls.call('write', () => cluster.setInjectionState(name, state));
     const written = ignoring(['notFound'], write);
-    if (written) this.#injections.set(name, written);
+    if (written) this.#seen.injections.set(name, written);
   }
 
   #delete(name: string, uid: string): void {
@@ -227,7 +208,7 @@ export class SimulatedController {
   *#reconcileInjection(name: string): Work {
     const { cluster, core } = this.setting;
     this.#look(`injection/${name}`);
-    const injection = this.#injections.get(name);
+    const injection = this.#seen.injections.get(name);
     if (!injection) return;
     const memory = this.#remember(injection);
     const observed = this.#observeInjection(injection, memory);
@@ -253,14 +234,14 @@ export class SimulatedController {
     const run = this.#trusted();
     const runIsLive = run !== undefined && !run.status?.finishTime;
     // Nobody watches the pods of a run that is over, and after an attempt without an answer they are read anew.
-    if (!runIsLive || !memory.certain) this.#pods = [...cluster.pods.values()];
-    const known = !runIsLive || this.#podsKnown;
+    if (!runIsLive || !memory.certain) this.#seen.pods = [...cluster.pods.values()];
+    const known = !runIsLive || cluster.now >= this.#podsKnownAt;
     return {
       injection,
       fault: facts[step]?.fault ?? '',
       oneShot: facts[step]?.oneShot ?? false,
       runIsLive,
-      stopping: !run || core.isStopping(run, this.#halts),
+      stopping: !run || core.isStopping(run, this.#seen.halts),
       pods: known ? new Map(this.#podsOf(step).map((pod) => [pod.uid, pod])) : undefined,
       outcomes: memory.outcomes,
       undone: memory.undone,
@@ -270,8 +251,8 @@ export class SimulatedController {
 
   /** Told apart from the core on purpose. */
   #stopVisible(): boolean {
-    const run = this.#run;
-    if (!run || this.#halts.length > 0 || run.spec.abort || run.metadata.deletionTimestamp) return true;
+    const run = this.#seen.run;
+    if (!run || this.#seen.halts.length > 0 || run.spec.abort || run.metadata.deletionTimestamp) return true;
     return run.status?.conditions?.some(({ type }) => type === 'Reverted') ?? false;
   }
 
@@ -308,12 +289,12 @@ export class SimulatedController {
     const { name, resourceVersion } = injection.metadata;
     if (memory.undone.size > 0) {
       memory.undone.clear();
-      this.#wake(`injection/${name}#retry`, cluster.now + 5_000);
+      this.#queue.add(`injection/${name}#retry`, cluster.now + 5_000);
     }
     if (JSON.stringify(injection.status ?? {}) === JSON.stringify(status)) return;
     yield;
     const write = () => calls.call('write', () => cluster.writeInjectionStatus(name, status, resourceVersion));
     const written = ignoring(['notFound'], write);
-    if (written) this.#injections.set(name, written);
+    if (written) this.#seen.injections.set(name, written);
   }
 }
