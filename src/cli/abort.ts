@@ -1,7 +1,7 @@
 import type { ExperimentRun } from '../api/experiment-run.js';
 import { experimentRuns } from '../controller/resources.js';
 import { ApiError } from '../kubernetes/errors.js';
-import { abortRun, awaitRun } from './await-run.js';
+import { abortRun, awaitRun, isOver } from './await-run.js';
 import { type ClusterOptions, type Connection, connectToSquall } from './connect.js';
 import { exitCodes, type Io, UsageError } from './io.js';
 import { createProgress } from './progress.js';
@@ -18,8 +18,8 @@ export async function abortCommand(name: string, options: AbortOptions, io: Io):
   const connection = await connectToSquall(options, 'abort');
   try {
     const run = await readRun(connection, name);
-    if (run.status?.finishTime)
-      throw new UsageError(`experimentrun/${name} is over: ${run.status.verdict} (${run.status.reason})`);
+    if (isOver(run))
+      throw new UsageError(`experimentrun/${name} is over: ${run.status?.verdict} (${run.status?.reason})`);
     await abortRun(connection, connection.namespace, name, options.reason);
     io.stdout.write(`experimentrun.squall.dev/${name} aborted\n`);
     if (!options.wait) return exitCodes.Passed;

@@ -1,5 +1,7 @@
 import type { ExperimentRun } from '../api/experiment-run.js';
+import { FINALIZER } from '../api/labels.js';
 import { experimentRuns } from '../controller/resources.js';
+import { hasEnded } from '../domain/belief.js';
 import { ApiError } from '../kubernetes/errors.js';
 import { Reflector } from '../kubernetes/reflector.js';
 import type { Connection } from './connect.js';
@@ -30,6 +32,14 @@ export interface Watching {
 }
 
 /**
+ * Whether a run is over and the controller has let go of it: its faults are taken back and their records cleared away.
+ * An end that only its status claims may be anybody's.
+ */
+export function isOver(run: ExperimentRun): boolean {
+  return hasEnded(run) && !run.metadata.finalizers?.includes(FINALIZER);
+}
+
+/**
  * Watches a run to its end.
  *
  * @throws ControllerMissingError when the controller stays away, and the reason of `giveUp`
@@ -53,10 +63,12 @@ export async function awaitRun(
     return await new Promise<Awaited>((resolve, reject) => {
       stops.push(
         reflector.onChange((_key, next) => {
-          if (next?.metadata.uid !== uid) return resolve({ run: latest, end: 'deleted' });
+          // Deleted runs are let go of only after their end.
+          if (next?.metadata.uid !== uid)
+            return resolve({ run: latest, end: hasEnded(latest) ? 'finished' : 'deleted' });
           latest = next;
-          progress.show(latest);
-          if (latest.status?.finishTime) resolve({ run: latest, end: 'finished' });
+          if (!latest.status?.finishTime || hasEnded(latest)) progress.show(latest);
+          if (isOver(latest)) resolve({ run: latest, end: 'finished' });
         }),
         watchController(connection, reject),
       );

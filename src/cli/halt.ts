@@ -2,6 +2,7 @@ import type { ExperimentRun } from '../api/experiment-run.js';
 import { HALT_POLICY } from '../api/labels.js';
 import { experimentRuns, safetyPolicies } from '../controller/resources.js';
 import { ApiError } from '../kubernetes/errors.js';
+import { isOver } from './await-run.js';
 import { type ClusterOptions, type Connection, connectToSquall } from './connect.js';
 import { exitCodes, type Io, UsageError } from './io.js';
 
@@ -60,7 +61,7 @@ async function awaitQuiet({ client }: Connection, io: Io): Promise<number> {
     const open: string[] = [];
     for await (const page of client.listAll(experimentRuns)) {
       for (const run of page.items as unknown as ExperimentRun[]) {
-        if (!run.status?.finishTime) open.push(`${run.metadata.namespace}/${run.metadata.name}`);
+        if (!isOver(run)) open.push(`${run.metadata.namespace}/${run.metadata.name}`);
       }
     }
     if (open.length === 0) {
