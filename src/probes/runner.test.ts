@@ -119,6 +119,19 @@ describe('running probes', () => {
     expect(short.summary().samples).toBe(0);
   });
 
+  test('leaves no thread when what is to be evaluated comes in after the end', async () => {
+    const threads = () => process.getActiveResourcesInfo().filter((kind) => kind === 'MessagePort').length;
+    const before = threads();
+    const answers: ((answer: { object: object }) => void)[] = [];
+    const runner = runnerWith({ readResource: () => new Promise((resolve) => answers.push(resolve)) });
+    runner.start({ id: 'a', probe: resourceProbe('object.ok'), namespace: 'shop' });
+    await until(() => answers.length > 0);
+    await runner.close();
+    for (const answer of answers) answer({ object: { ok: true } });
+    await sleep(50);
+    expect(threads()).toBe(before);
+  });
+
   test('runs several probes, stops one and keeps the others', async () => {
     const runner = runnerWith();
     for (const id of ['a', 'b', 'c']) runner.start({ id, probe: httpProbe({ rate: '200/s' }), namespace: 'shop' });

@@ -217,6 +217,8 @@ export class ProbeRunner {
   }
 
   #evaluate(expression: string, answer: NonNullable<ResourceAnswer>): Promise<Outcome> {
+    // The last probe may have been stopped while its objects were read: a thread that is made now would never be ended.
+    if (this.#running.size === 0) return Promise.resolve({ ok: false, own: true, detail: 'the probe was stopped' });
     const { workerUrl, evaluationLimit } = this.#options;
     this.#evaluation ??= new Evaluation({ workerUrl, limit: evaluationLimit });
     return this.#evaluation.evaluate(expression, answer);
