@@ -1,10 +1,9 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { kindExamples } from '../src/generate/examples.js';
 import type { Benchmark, Figure } from './figure.js';
-import { squall, timeNode } from './processes.js';
+import { squall, temporaryFolder, timeNode } from './processes.js';
 import { inTurn } from './rounds.js';
 
 const TIMED_ROUNDS = 20;
@@ -18,19 +17,10 @@ const tellPeak = `process.on('exit', () => {
 });`;
 
 /** Start-up time and memory of commands that need no cluster, against a Node that does nothing. */
-export const commandStart: Benchmark = {
-  name: 'command-start',
-  async run() {
-    const folder = mkdtempSync(join(tmpdir(), 'squall-bench-'));
-    try {
-      return await measure(folder);
-    } finally {
-      rmSync(folder, { recursive: true, force: true });
-    }
-  },
-};
+export const commandStart: Benchmark = { name: 'command-start', run: measure };
 
-async function measure(folder: string): Promise<Figure[]> {
+async function measure(): Promise<Figure[]> {
+  const folder = temporaryFolder();
   const manifests = join(folder, 'manifests');
   writeManifests(manifests);
   const preload = join(folder, 'tell-peak.cjs');

@@ -72,7 +72,7 @@ async function memoryOn(bed: TestBed, round: number): Promise<Memory> {
   const probe = { apiVersion: 'v1', kind: 'Pod', selector: { matchLabels: { app: 'target' } }, interval: '200ms' };
   const hypothesis = [{ name: 'some-left', resource: probe, expect: { that: 'objects.size() > 0' } }];
   const run = { name: `round-${round}`, app: 'target', duration: '60s', hypothesis };
-  await runUntil(client, runs, run, ({ stage }) => stage === 'Holding');
+  await runUntil(client, runs, run, ({ steps }) => steps?.[0]?.state === 'Holding');
   await sleep(SETTLE_MILLISECONDS);
   const { now: inFlight, peak } = memoryOf(controller);
   await endRun(client, runs, run.name);

@@ -57,7 +57,7 @@ export function summarize(benchmark: string, { what, against, unit, ours, floor 
 /** A table for people: a line per figure, medians with the ends in brackets. */
 export function table(summaries: readonly Summary[]): string {
   const header = ['BENCHMARK', 'WHAT', 'OURS', 'AGAINST', 'FLOOR', 'RATIO', 'ROUNDS'];
-  return columns([header, ...summaries.map(rowOf)]);
+  return columns([header, ...summaries.map(rowOf)]).join('\n');
 }
 
 function rowOf({ benchmark, what, against, unit, rounds, ours, floor, ratio }: Summary): string[] {

@@ -1,5 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** The command line of this build: it lies beside the bundle of the benchmarks. */
@@ -16,6 +18,13 @@ export function track<T extends ChildProcess>(child: T): T {
   alive.add(child);
   child.once('exit', () => alive.delete(child));
   return child;
+}
+
+/** Makes a folder that goes with this process. */
+export function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'squall-bench-'));
+  process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+  return folder;
 }
 
 /** Starts Node with its standard output and error ignored, and leaves it running. */

@@ -1,6 +1,5 @@
 import { type ChildProcess, fork } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DEFAULT_NAMESPACE } from '../src/api/labels.js';
 import type { Connection } from '../src/cli/connect.js';
@@ -10,7 +9,7 @@ import { Client } from '../src/kubernetes/client.js';
 import { clusterAt } from '../src/kubernetes/kubeconfig.js';
 import { namespaces } from '../src/kubernetes/resource.js';
 import { createTransport } from '../src/kubernetes/transport.js';
-import { ended, squall, startNode, track } from './processes.js';
+import { ended, squall, startNode, temporaryFolder, track } from './processes.js';
 import type { PodBatch, SandboxMessage } from './sandbox-messages.js';
 
 /** The namespace that runs are made in. */
@@ -32,17 +31,15 @@ export interface TestBed {
 
 /** Does some work on a test bed, and takes that away whatever comes of the work. */
 export async function withTestBed<T>(work: (bed: TestBed) => Promise<T>): Promise<T> {
-  const folder = mkdtempSync(join(tmpdir(), 'squall-bench-'));
   const sandbox = track(fork(new URL('./bench-sandbox.js', import.meta.url)));
   try {
     const started = await nextMessage(sandbox, (message) => 'url' in message && message);
-    const kubeconfig = join(folder, 'kubeconfig');
+    const kubeconfig = join(temporaryFolder(), 'kubeconfig');
     writeFileSync(kubeconfig, started.kubeconfig, { mode: 0o600 });
     return await onCluster(sandbox, started.url, kubeconfig, work);
   } finally {
     sandbox.kill('SIGKILL');
     await ended(sandbox);
-    rmSync(folder, { recursive: true, force: true });
   }
 }
 
