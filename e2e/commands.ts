@@ -15,6 +15,18 @@ export function commands(cluster: TestCluster): void {
   // Finds no target: over at once, and harmless.
   const quick = (name: string, labels: Record<string, string> = {}) => experiment(name, { hypothesis: [], labels });
 
+  test.concurrent('without a controller nothing is started, and that is an error with 5', async () => {
+    const from = performance.now();
+    const started = cluster.start(
+      ['run', '-', '--system-namespace', `${cluster.systemNamespace}-no`],
+      manifest(quick('orphan')),
+    );
+    const { code, stdout, stderr } = await started.ended;
+    expect([code, stdout]).toEqual([5, '']);
+    expect(stderr).toContain('no controller holds the Lease');
+    expect(performance.now() - from).toBeGreaterThan(9_000);
+  });
+
   test.concurrent('experiments in the cluster are run by name', async () => {
     await client.create(experiments, { ...quick('stored'), metadata: { name: 'stored', namespace } });
     const { code, stdout, stderr } = await cluster.squall(['run', 'stored', '-o', 'json']);
@@ -68,18 +80,6 @@ export function commands(cluster: TestCluster): void {
     } finally {
       await rm(folder, { recursive: true });
     }
-  });
-
-  test.concurrent('without a controller nothing is started, and that is an error with 5', async () => {
-    const from = performance.now();
-    const started = cluster.start(
-      ['run', '-', '--system-namespace', `${cluster.systemNamespace}-no`],
-      manifest(quick('orphan')),
-    );
-    const { code, stdout, stderr } = await started.ended;
-    expect([code, stdout]).toEqual([5, '']);
-    expect(stderr).toContain('no controller holds the Lease');
-    expect(performance.now() - from).toBeGreaterThan(9_000);
   });
 
   test.concurrent('a run that is refused by the cluster is a usage error', async () => {

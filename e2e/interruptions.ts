@@ -1,75 +1,80 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { experimentRuns, safetyPolicies } from '../src/controller/resources.js';
-import type { KubeObject } from '../src/kubernetes/resource.js';
 import { manifest, type TestCluster } from './cluster.js';
 import { end, eventually, type Started } from './processes.js';
 import { deploymentProbe, experiment, kill } from './workload.js';
 
-/** Runs that do not end as they were meant to. One after the other: each stops what all others need. */
-export function interruptions(cluster: TestCluster): void {
+/** A `squall run` that was started, and the name of the run it made. */
+interface Holding {
+  started: Started;
+  name: string;
+}
+
+/** Starts a run that holds its fault, and waits until it does. */
+async function startHolding(cluster: TestCluster, app: string, duration: string): Promise<Holding> {
+  const { client, namespace } = cluster;
+  await cluster.deploy(app, 2);
+  const long = experiment(app, {
+    hypothesis: [deploymentProbe(app, 'true')],
+    method: [kill({ selector: { matchLabels: { app } } }, { duration })],
+  });
+  const started = cluster.start(['run', '-', '-o', 'json'], manifest(long));
+  await started.says(/Holding:/);
+  const labelSelector = `squall.dev/experiment=${app}`;
+  const { items } = await client.list(experimentRuns, { namespace, labelSelector });
+  return { started, name: items[0]?.metadata.name ?? '' };
+}
+
+async function outcomeOf({ started }: Holding) {
+  const { code, stdout, stderr } = await started.ended;
+  const { verdict, reason, message, steps } = JSON.parse(stdout)[0].status ?? {};
+  return { code, stderr, verdict, reason, message, steps };
+}
+
+/** Runs that are ended by somebody. */
+export function aborts(cluster: TestCluster): void {
+  test.concurrent('a run is ended by `squall abort`', async () => {
+    const holding = await startHolding(cluster, 'to-abort', '60s');
+    const abort = await cluster.squall(['abort', holding.name, '--reason', 'enough seen']);
+    expect([abort.code, abort.stdout]).toEqual([0, `experimentrun.squall.dev/${holding.name} aborted\n`]);
+    expect(await outcomeOf(holding)).toMatchObject({ code: 4, verdict: 'Aborted', reason: 'AbortedByUser' });
+    const over = await cluster.squall(['abort', holding.name]);
+    expect([over.code, over.stderr]).toEqual([2, expect.stringContaining('is over: Aborted')]);
+    const absent = await cluster.squall(['abort', 'absent']);
+    expect([absent.code, absent.stderr]).toEqual([2, expect.stringContaining("no ExperimentRun 'absent'")]);
+  });
+
+  test.concurrent('a run is aborted by Ctrl-C, which waits until the fault is taken back', async () => {
+    const holding = await startHolding(cluster, 'to-interrupt', '60s');
+    holding.started.process.kill('SIGINT');
+    const stderr = expect.stringContaining('Aborting: waiting until everything is taken back');
+    expect(await outcomeOf(holding)).toMatchObject({ code: 4, verdict: 'Aborted', stderr });
+  });
+}
+
+/** What stops every other run as well; so one after the other, when there is no other run. */
+export function outages(cluster: TestCluster): void {
   const { namespace, client } = cluster;
-  let started: Started | undefined;
-
-  /** Starts a run that holds its fault for a minute, and waits until it does. */
-  async function startHolding(name: string): Promise<KubeObject> {
-    await cluster.deploy(name, 2);
-    const long = experiment(name, {
-      hypothesis: [deploymentProbe(name, 'true')],
-      method: [kill({ selector: { matchLabels: { app: name } } }, { duration: '60s' })],
-    });
-    started = cluster.start(['run', '-', '-o', 'json'], manifest(long));
-    await started.says(/Holding:/);
-    const [run] = (await client.list(experimentRuns, { namespace, labelSelector: `squall.dev/experiment=${name}` }))
-      .items;
-    if (!run) throw new Error(`no run of ${name}`);
-    return run;
-  }
-
-  async function result() {
-    const { code, stdout, stderr } = (await started?.ended) ?? {};
-    const status = JSON.parse(stdout || '[{}]')[0].status;
-    return { code, stderr, verdict: status?.verdict, reason: status?.reason, status };
-  }
+  let holding: Holding | undefined;
 
   describe('a run', () => {
     afterEach(async () => {
-      await end(started, 'SIGKILL');
+      await end(holding?.started, 'SIGKILL');
       await client.delete(safetyPolicies, undefined, 'squall-halt').catch(() => {});
     });
 
-    test('is ended by `squall abort`', async () => {
-      const run = await startHolding('to-abort');
-      const abort = await cluster.squall(['abort', run.metadata.name ?? '', '--reason', 'enough seen']);
-      expect([abort.code, abort.stdout]).toEqual([0, `experimentrun.squall.dev/${run.metadata.name} aborted\n`]);
-      expect(await result()).toMatchObject({ code: 4, verdict: 'Aborted', reason: 'AbortedByUser' });
-      const over = await cluster.squall(['abort', run.metadata.name ?? '']);
-      expect([over.code, over.stderr]).toEqual([2, expect.stringContaining('is over: Aborted')]);
-      const absent = await cluster.squall(['abort', 'absent']);
-      expect([absent.code, absent.stderr]).toEqual([2, expect.stringContaining("no ExperimentRun 'absent'")]);
-    });
-
-    test('is aborted by Ctrl-C, which waits until the fault is taken back', async () => {
-      await startHolding('to-interrupt');
-      started?.process.kill('SIGINT');
-      expect(await result()).toMatchObject({
-        code: 4,
-        verdict: 'Aborted',
-        stderr: expect.stringContaining('Aborting: waiting until everything is taken back'),
-      });
-    });
-
     test('is left alone by a second Ctrl-C', async () => {
-      const run = await startHolding('to-leave');
+      holding = await startHolding(cluster, 'to-leave', '60s');
       cluster.controller.process.kill('SIGSTOP');
       try {
-        started?.process.kill('SIGINT');
-        await started?.says(/Aborting/);
-        started?.process.kill('SIGINT');
-        expect(await result()).toMatchObject({ code: 4, verdict: undefined });
+        holding.started.process.kill('SIGINT');
+        await holding.started.says(/Aborting/);
+        holding.started.process.kill('SIGINT');
+        expect(await outcomeOf(holding)).toMatchObject({ code: 4, verdict: undefined });
       } finally {
         cluster.controller.process.kill('SIGCONT');
       }
-      const { name = '' } = run.metadata;
+      const { name } = holding;
       await eventually(
         async () => (await client.get(experimentRuns, namespace, name)).status?.verdict === 'Aborted',
         () => `${name} is not aborted`,
@@ -77,10 +82,10 @@ export function interruptions(cluster: TestCluster): void {
     });
 
     test('is stopped by the halt, and none starts until it is taken back', async () => {
-      await startHolding('to-halt');
+      holding = await startHolding(cluster, 'to-halt', '60s');
       const halt = await cluster.squall(['halt', '--reason', 'an incident']);
       expect([halt.code, halt.stdout]).toEqual([0, expect.stringContaining('no run is under way\n')]);
-      expect(await result()).toMatchObject({ code: 4, verdict: 'Aborted', reason: 'Halted' });
+      expect(await outcomeOf(holding)).toMatchObject({ code: 4, verdict: 'Aborted', reason: 'Halted' });
       const blocked = await cluster.squall(['run', '-'], manifest(experiment('to-halt')));
       expect([blocked.code, blocked.stdout]).toEqual([4, expect.stringContaining('Halted')]);
       const resume = await cluster.squall(['resume']);
@@ -92,16 +97,12 @@ export function interruptions(cluster: TestCluster): void {
 
     test('outlives its controller', async () => {
       // The fault outlasts the Lease, so that there is something left to measure for the one who takes over.
-      await cluster.deploy('to-survive', 2);
-      const hypothesis = [deploymentProbe('to-survive', 'true')];
-      const method = [kill({ selector: { matchLabels: { app: 'to-survive' } } }, { duration: '20s' })];
-      started = cluster.start(['run', '-', '-o', 'json'], manifest(experiment('to-survive', { hypothesis, method })));
-      await started.says(/Holding:/);
+      holding = await startHolding(cluster, 'to-survive', '20s');
       await end(cluster.controller, 'SIGKILL');
       await cluster.startController();
-      const { status, ...ended } = await result();
-      expect(ended).toMatchObject({ code: 0, verdict: 'Passed' });
-      expect(status.steps).toMatchObject([{ hit: 1, effective: 1 }]);
+      const { steps, ...outcome } = await outcomeOf(holding);
+      expect(outcome).toMatchObject({ code: 0, verdict: 'Passed' });
+      expect(steps).toMatchObject([{ hit: 1, effective: 1 }]);
     });
   });
 }

@@ -1,9 +1,9 @@
 import { afterAll, describe, jest } from '@jest/globals';
 import { startTestCluster } from './cluster.js';
 import { commands } from './commands.js';
-import { interruptions } from './interruptions.js';
+import { aborts, outages } from './interruptions.js';
 import { selection } from './selection.js';
-import { verdicts } from './verdicts.js';
+import { patience, verdicts } from './verdicts.js';
 
 jest.setTimeout(180_000);
 
@@ -11,7 +11,12 @@ jest.setTimeout(180_000);
 const cluster = await startTestCluster();
 afterAll(() => cluster.stop());
 
-describe('an experiment', () => verdicts(cluster));
-describe('targets', () => selection(cluster));
-describe('the command line', () => commands(cluster));
-interruptions(cluster);
+// All of these run side by side, a few at a time; what takes longest comes first.
+describe('squall', () => {
+  patience(cluster);
+  verdicts(cluster);
+  selection(cluster);
+  aborts(cluster);
+  commands(cluster);
+});
+outages(cluster);

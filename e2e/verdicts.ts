@@ -12,7 +12,7 @@ export function verdicts(cluster: TestCluster): void {
       .map(({ metadata }) => metadata.name ?? '')
       .sort();
 
-  testHttp('passes with 0 when enough pods are left', async () => {
+  testHttp('a run passes with 0 when enough pods are left', async () => {
     await cluster.deploy('enough', 3, { service: true });
     const { outcome, run } = await runExperiment(
       cluster,
@@ -36,7 +36,7 @@ export function verdicts(cluster: TestCluster): void {
     expect(await podNames('enough')).toHaveLength(3);
   });
 
-  testHttp('fails with 1 when the only pod is killed', async () => {
+  testHttp('a run fails with 1 when the only pod is killed', async () => {
     await cluster.deploy('single', 1, { service: true });
     const { outcome, run } = await runExperiment(
       cluster,
@@ -49,7 +49,7 @@ export function verdicts(cluster: TestCluster): void {
     expect(run.status?.recoverySeconds).toBeGreaterThanOrEqual(0);
   });
 
-  test.concurrent('fails with 1 when a resource is not as it should be', async () => {
+  test.concurrent('a run fails with 1 when a resource is not as it should be', async () => {
     await cluster.deploy('alone', 1);
     const { outcome } = await runExperiment(
       cluster,
@@ -63,7 +63,7 @@ export function verdicts(cluster: TestCluster): void {
     expect(outcome).toMatchObject({ code: 1, verdict: 'Failed', reason: 'HypothesisViolated' });
   });
 
-  test.concurrent('is inconclusive with 3, and injects nothing, when the steady state is not there', async () => {
+  test.concurrent('a run is inconclusive with 3, and injects nothing, when the steady state is not there', async () => {
     await cluster.deploy('unmet', 6);
     const before = await podNames('unmet');
     const draw = (seed: string) =>
@@ -86,12 +86,12 @@ export function verdicts(cluster: TestCluster): void {
     expect(other).not.toBe(first);
   });
 
-  test.concurrent('is inconclusive with 3 when there is nothing to hit', async () => {
+  test.concurrent('a run is inconclusive with 3 when there is nothing to hit', async () => {
     const { outcome } = await runExperiment(cluster, experiment('nobody', { hypothesis: [] }));
     expect(outcome).toMatchObject({ code: 3, reason: 'NoTargets' });
   });
 
-  test.concurrent('is inconclusive with 3 when it would hit more than it may', async () => {
+  test.concurrent('a run is inconclusive with 3 when it would hit more than it may', async () => {
     const { outcome, run } = await runExperiment(
       cluster,
       experiment('reach', {
@@ -125,7 +125,6 @@ export function verdicts(cluster: TestCluster): void {
     ['refuses connections', 'http://127.0.0.1:9/'],
     ['is a black hole', 'http://192.0.2.1/'],
     ['is a name that nobody knows', 'http://nobody.knows.invalid/'],
-    ['is the API server', 'https://kubernetes.default.svc/'],
   ])('a host that %s is no steady state', async (_what, url) => {
     const probe = { ...serviceProbe('reach', namespace, { timeout: '200ms' }), minSamples: 5 };
     const { outcome } = await runExperiment(
@@ -134,7 +133,10 @@ export function verdicts(cluster: TestCluster): void {
     );
     expect(outcome).toMatchObject({ code: 3, verdict: 'Inconclusive' });
   });
+}
 
+/** Probes that can't be judged: the controller goes on trying for a while. */
+export function patience(cluster: TestCluster): void {
   test.concurrent('an expression that would never end is no steady state', async () => {
     const all = (inner: string, name: string) => `objects.all(${name}, ${inner})`;
     const that = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j'].reduce(all, 'a.kind == j.kind || true');
@@ -144,5 +146,14 @@ export function verdicts(cluster: TestCluster): void {
       experiment('reach', { hypothesis: [{ name: 'pods', resource, expect: { that } }] }),
     );
     expect(outcome).toMatchObject({ code: 3, verdict: 'Inconclusive' });
+  });
+
+  test.concurrent('the API server is not for probes', async () => {
+    const http = { url: 'https://kubernetes.default.svc/' };
+    const { outcome } = await runExperiment(
+      cluster,
+      experiment('reach', { hypothesis: [{ name: 'server', http, expect: { successRate: '>= 1%' } }] }),
+    );
+    expect(outcome).toMatchObject({ code: 3, message: expect.stringContaining('probes may not reach') });
   });
 }
