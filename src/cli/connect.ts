@@ -63,7 +63,8 @@ export async function connectToSquall(
 
 /** Connects to a cluster that is known. */
 export function connectTo(cluster: ClusterConfig, options: ClusterOptions, role: string): Connection {
-  const transport = createTransport(cluster, { userAgent: userAgent(role), qps: 200, burst: 400 });
+  // A bound for a loop gone wrong. How much the API server can take only it can say, with 429 and Retry-After.
+  const transport = createTransport(cluster, { userAgent: userAgent(role), qps: 1_000, burst: 2_000 });
   return {
     client: new Client(transport),
     cluster,
