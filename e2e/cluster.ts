@@ -49,10 +49,19 @@ export interface TestCluster {
   stop(): Promise<void>;
 }
 
+/**
+ * The kubeconfig of a real cluster to test on; undefined for the embedded one. Only `npm run e2e` goes to where KUBECONFIG
+ * points: nobody expects `npm test` to kill pods there, or to halt every experiment.
+ */
+export function realCluster(): string | undefined {
+  const { KUBECONFIG, SQUALL_E2E, npm_lifecycle_event } = process.env;
+  return (SQUALL_E2E === 'cluster' || npm_lifecycle_event === 'e2e') && KUBECONFIG ? KUBECONFIG : undefined;
+}
+
 /** Starts the embedded cluster, or prepares the one that KUBECONFIG names. */
 export async function startTestCluster(): Promise<TestCluster> {
   const folder = await mkdtemp(join(tmpdir(), 'squall-e2e-'));
-  const real = process.env.KUBECONFIG;
+  const real = realCluster();
   const kubeconfig = real || join(folder, 'kubeconfig');
   const suffix = Math.random().toString(36).slice(2, 8);
   const names = {

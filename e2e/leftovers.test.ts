@@ -4,13 +4,14 @@ import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { connect } from '../src/cli/connect.js';
 import { pods } from '../src/kubernetes/resource.js';
+import { realCluster } from './cluster.js';
 import { descendants, type Process, survivors } from './process-tree.js';
 import { eventually, type Started, squallProgram, start } from './processes.js';
 import { deployment } from './workload.js';
 
 jest.setTimeout(120_000);
 
-const isReal = Boolean(process.env.KUBECONFIG);
+const isReal = realCluster() !== undefined;
 if (isReal) process.stderr.write('e2e: skipping what a sandbox leaves behind: it has nothing to do with KUBECONFIG\n');
 const onSandbox = isReal ? describe.skip : describe;
 
