@@ -74,7 +74,12 @@ export class Controller {
       log,
       targets: new RunTargets(client, (uid) => this.#enqueueRun(uid), onError),
       prober: new Prober(this.#runner, () => client.clock.now()),
-      events: new EventRecorder({ client, component: 'squall-controller', instance: identity, onError }),
+      events: new EventRecorder({
+        client: leading,
+        component: 'squall-controller',
+        instance: identity,
+        onError: (error) => log.debug({ err: describe(error) }, 'Event could not be written'),
+      }),
       records: new RunRecords(caches),
     };
     this.#runs = new RunReconciler(this.#context);

@@ -13,6 +13,9 @@ const workloads: Record<string, Resource> = {
   ReplicaSet: replicaSets,
 };
 
+/** How often a watch that broke is looked at again. */
+const CHECK_MILLISECONDS = 250;
+
 interface OwnedReplicaSet {
   uid: string;
   ownerUid: string | undefined;
@@ -29,6 +32,7 @@ export class TargetWatch {
   #byUid: Map<string, KnownPod> | undefined;
   #ready = false;
   #stopped = false;
+  #check: NodeJS.Timeout | undefined;
 
   constructor(
     readonly client: Client,
@@ -44,30 +48,52 @@ export class TargetWatch {
     if (names) for (const name of names) this.#watchPods({ fieldSelector: `metadata.name=${name}` });
     if (selector) this.#watchPods({ labelSelector: selectorText(selector) });
     if (workload) await this.#watchWorkload(workload);
-    await Promise.all([...this.#pods, ...(this.#replicaSets ? [this.#replicaSets] : [])].map(({ synced }) => synced));
+    await Promise.all(this.#reflectors().map(({ synced }) => synced));
     this.#ready = true;
     if (!this.#stopped) this.onChange();
   }
 
   /** The same by UID, made once for all that ask between two changes. */
   byUid(): ReadonlyMap<string, KnownPod> | undefined {
-    if (this.#byUid) return this.#byUid;
     const listed = this.list();
-    if (!listed) return undefined;
+    if (!listed || this.#byUid) return listed && this.#byUid;
     this.#byUid = new Map(listed.map((pod) => [pod.uid, pod]));
     return this.#byUid;
   }
 
-  /** The pods that are named now; undefined while that is not known. */
+  /** The pods that are named now; undefined while that is not known, also when the API server can't be watched. */
   list(): KnownPod[] | undefined {
     if (!this.#ready) return undefined;
+    if (!this.#isCurrent()) {
+      this.#awaitCurrent();
+      return undefined;
+    }
     const all = this.#pods.flatMap((reflector) => reflector.list());
     return this.targets.workload ? all.filter((pod) => this.#belongs(pod)) : all;
   }
 
   async stop(): Promise<void> {
     this.#stopped = true;
-    await Promise.all([...this.#pods, ...(this.#replicaSets ? [this.#replicaSets] : [])].map((each) => each.stop()));
+    clearTimeout(this.#check);
+    await Promise.all(this.#reflectors().map((each) => each.stop()));
+  }
+
+  #reflectors(): Reflector<unknown>[] {
+    return [...this.#pods, ...(this.#replicaSets ? [this.#replicaSets] : [])] as Reflector<unknown>[];
+  }
+
+  #isCurrent(): boolean {
+    return this.#reflectors().every(({ isCurrent }) => isCurrent);
+  }
+
+  /** Tells of the moment when the pods are known again: a quiet watch does not. */
+  #awaitCurrent(): void {
+    if (this.#check || this.#stopped) return;
+    this.#check = setTimeout(() => {
+      this.#check = undefined;
+      if (this.#isCurrent()) this.onChange();
+      else this.#awaitCurrent();
+    }, CHECK_MILLISECONDS);
   }
 
   #belongs({ ownerUid }: KnownPod): boolean {

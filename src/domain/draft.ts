@@ -5,6 +5,9 @@ import type { Injection } from '../api/injection.js';
 import type { Reason } from '../api/reasons.js';
 import type { DomainEvent, RunAction, RunDecision, RunObserved } from './observed.js';
 
+/** How often what changes all the time is looked at. */
+export const LOOK_MILLISECONDS = 250;
+
 const MAX_FINDINGS = 20;
 const MAX_MESSAGE = 1024;
 

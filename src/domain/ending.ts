@@ -1,12 +1,10 @@
 import type { Step } from '../api/experiment.js';
 import { parseDuration } from '../stats/duration.js';
-import type { RunDraft } from './draft.js';
+import { LOOK_MILLISECONDS, type RunDraft } from './draft.js';
 import { findViolations, type Judged, judgeStage, tooFew } from './judging.js';
 import { count, isClean, isWhole, takenBack, targetStates } from './progress.js';
 import { gravest, verdictOf } from './verdict.js';
 
-/** How often samples are looked at while they are taken. */
-export const LOOK_MILLISECONDS = 250;
 /** The dead-man time of agents plus half a minute: what is not proven clean by then is said to be unproven. */
 export const UNPROVEN_MILLISECONDS = 60_000;
 

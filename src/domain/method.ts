@@ -3,7 +3,7 @@ import type { StepStatus } from '../api/experiment-run.js';
 import type { Target } from '../api/injection.js';
 import { parseDuration } from '../stats/duration.js';
 import { makeDurable } from './admission.js';
-import { type RunDraft, timestamp } from './draft.js';
+import { LOOK_MILLISECONDS, type RunDraft, timestamp } from './draft.js';
 import { draw } from './draw.js';
 import type { Pod } from './observed.js';
 import {
@@ -170,7 +170,12 @@ function effectDeadline(draft: RunDraft, step: Step): number {
   if (!draft.observed.facts[step.name]?.oneShot) return draft.now;
   const unseen = targetStates(draft.injectionsOf(step.name)).filter(({ state }) => state === 'Confirmed');
   const graces = new Map(draft.observed.pods?.[step.name]?.map(({ uid, graceSeconds }) => [uid, graceSeconds]));
-  const deadlines = unseen.map(({ uid, since }) => since + (graces.get(uid) ?? 0) * 1000 + ONE_SHOT_HOLD_MILLISECONDS);
+  const deadlines = unseen.map(({ uid, since }) => {
+    const grace = graces.get(uid);
+    // What is gone by now will be recorded in a moment, also when nobody could look until after the deadline.
+    if (grace === undefined) return draft.now + LOOK_MILLISECONDS;
+    return since + grace * 1000 + ONE_SHOT_HOLD_MILLISECONDS;
+  });
   return Math.max(draft.now, ...deadlines);
 }
 

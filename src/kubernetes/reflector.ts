@@ -27,6 +27,9 @@ export interface ReflectorOptions<T> extends Pick<ListOptions, 'namespace' | 'la
 /** A watch that lived this long was a success, and the next failure starts with the shortest delay. */
 const steadyMs = 5_000;
 
+/** A watch that has not failed for this long after a failure has been told what was missed. */
+const settledMs = 1_000;
+
 /** After so many refused watches in a row the resource version itself is doubted, as after a restored backup. */
 const refusalsUntilRelist = 3;
 
@@ -44,6 +47,9 @@ export class Reflector<T> {
   #running: Promise<void> | undefined;
   #version = '';
   #refusals = 0;
+  /** When the present watch was opened, if one is; and whether one failed and nothing was heard since. */
+  #watchingSince: number | undefined;
+  #isTroubled = false;
   #resolveSynced: () => void = () => {};
   #rejectSynced: (error: Error) => void = () => {};
 
@@ -80,6 +86,16 @@ export class Reflector<T> {
   /** All projections. */
   list(): T[] {
     return this.#cache.values();
+  }
+
+  /**
+   * Whether what is cached is up to date, as far as can be told: false before the first list, and from the failure of a
+   * watch until a new one has had time to tell what was missed.
+   */
+  get isCurrent(): boolean {
+    if (this.#version === '') return false;
+    if (!this.#isTroubled) return true;
+    return this.#watchingSince !== undefined && systemTiming.now() - this.#watchingSince >= settledMs;
   }
 
   /** How many objects are cached. */
@@ -127,6 +143,7 @@ export class Reflector<T> {
     list.finish();
     this.#version = version;
     this.#refusals = 0;
+    this.#isTroubled = false;
     this.#resolveSynced();
   }
 
@@ -139,14 +156,20 @@ export class Reflector<T> {
       timeoutSeconds: 300 + Math.floor(Math.random() * 300),
       ...(watchdogMs === undefined ? {} : { watchdogMs }),
     });
-    for await (const { type, object } of events) {
-      this.#refusals = 0;
-      this.#cache.apply(type, object);
-      this.#version = object.metadata.resourceVersion ?? this.#version;
+    this.#watchingSince = systemTiming.now();
+    try {
+      for await (const { type, object } of events) {
+        this.#refusals = 0;
+        this.#cache.apply(type, object);
+        this.#version = object.metadata.resourceVersion ?? this.#version;
+      }
+    } finally {
+      this.#watchingSince = undefined;
     }
   }
 
   #fail(error: unknown): void {
+    this.#isTroubled = true;
     if (error instanceof ApiError) this.#refusals += 1;
     if ((error instanceof ApiError && error.isExpired) || this.#refusals >= refusalsUntilRelist) this.#version = '';
     this.#report(error);

@@ -5,15 +5,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
-import pino, { type Logger } from 'pino';
+import pino from 'pino';
 import type { ExperimentRun } from '../api/experiment-run.js';
 import { type Connection, connectTo } from '../cli/connect.js';
 import { installCrds } from '../cli/install-crds.js';
 import { ensureNamespace } from '../cli/start-controller.js';
 import { Controller } from '../controller/controller.js';
 import { experimentRuns, injections, safetyPolicies } from '../controller/resources.js';
+import { Client } from '../kubernetes/client.js';
 import { clusterAt } from '../kubernetes/kubeconfig.js';
 import { deployments, type Json, type KubeObject, namespaces } from '../kubernetes/resource.js';
+import { createTransport } from '../kubernetes/transport.js';
 import { type Cluster, startCluster } from '../sandbox/cluster.js';
 import type { ControllerProcessSettings } from './controller-process.js';
 import { until } from './scripted-server.js';
@@ -204,24 +206,25 @@ export class TestCluster {
   }
 
   /** Starts a controller in this process, with a connection of its own; stopped with the cluster unless it was before. */
-  controller(options: { server?: string; log?: Logger; lease?: typeof shortLease } = {}): Controller {
+  controller(options: { server?: string; lease?: typeof shortLease; qps?: number } = {}): Controller {
     this.#controllers += 1;
     const identity = `controller-${this.#controllers}`;
-    const connection = connectTo(clusterAt(options.server ?? this.cluster.url), {}, identity);
+    const { server = this.cluster.url, qps = 200 } = options;
+    const transport = createTransport(clusterAt(server), { userAgent: identity, qps, burst: 2 * qps });
     const controller = new Controller({
-      client: connection.client,
-      namespace: connection.systemNamespace,
+      client: new Client(transport),
+      namespace: this.connection.systemNamespace,
       identity,
       workerUrl: this.workerUrl,
       policy: { blockLoopback: false, blocked: [] },
-      log: options.log ?? pino({ level: process.env.SQUALL_TEST_LOG ?? 'silent' }),
+      log: pino({ level: 'silent' }),
       lease: options.lease ?? shortLease,
     });
     controller.start();
     let stopped: Promise<void> | undefined;
     const stop = controller.stop.bind(controller);
     controller.stop = () => {
-      stopped ??= stop().finally(() => connection.close());
+      stopped ??= stop().finally(() => transport.close());
       return stopped;
     };
     this.#stops.unshift(() => controller.stop());
