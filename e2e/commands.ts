@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { parse, parseAllDocuments } from 'yaml';
+import type { ExperimentRun } from '../src/api/experiment-run.js';
+import { LABEL_EXPERIMENT } from '../src/api/labels.js';
 import { experiments } from '../src/controller/resources.js';
 import { manifest, runExperiment, type TestCluster } from './cluster.js';
 import { squallProgram, start, startSquall } from './processes.js';
@@ -51,7 +53,7 @@ export function commands(cluster: TestCluster): void {
     }
     const selector = `squall.test/suite=${namespace}`;
     const names = (text: string) =>
-      JSON.parse(text).map(({ metadata }: { metadata: { labels: object } }) => Object.values(metadata.labels)[1]);
+      (JSON.parse(text) as ExperimentRun[]).map(({ metadata }) => metadata.labels?.[LABEL_EXPERIMENT]);
     const here = await cluster.squall(['run', '-l', selector, '-o', 'json']);
     expect([here.code, names(here.stdout).sort()]).toEqual([3, ['one', 'two']]);
     const everywhere = await cluster.squall(['run', '-A', '-l', selector, '-o', 'json']);
