@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { ANNOTATION_VERDICT, LABEL_EXPERIMENT } from '../api/labels.js';
+import { LABEL_EXPERIMENT } from '../api/labels.js';
 import { type Json, namespaces } from '../kubernetes/resource.js';
 import {
   availableProbe,
@@ -171,115 +171,6 @@ describe('a run', () => {
   });
 });
 
-describe('a forged status', () => {
-  const finished = {
-    stage: 'Finished',
-    verdict: 'Passed',
-    reason: 'HypothesisHeld',
-    message: 'trust me',
-    finishTime: '2030-01-01T00:00:00Z',
-  };
-  const condition = (type: string) => ({
-    type,
-    status: 'True',
-    reason: type,
-    message: 'trust me',
-    lastTransitionTime: '2030-01-01T00:00:00Z',
-  });
-  const step = (name: string, more: Json) => ({
-    name: `kill-${name}`,
-    fault: 'podKill',
-    rounds: 1,
-    targets: 1,
-    hit: 0,
-    effective: 0,
-    ...more,
-  });
-  const forge = (name: string, status: Json, where = cluster) =>
-    where.client.patchStatus(experimentRuns, 'default', name, status);
-
-  scenario('changes nothing while the controller looks', async () => {
-    await start('forged-live', 'Holding');
-    await forge('forged-live', {
-      ...finished,
-      findings: [],
-      steps: [step('forged-live', { state: 'Done', effective: 9 })],
-    });
-    await until(() => cluster.run('forged-live')?.status?.stage === 'Holding', 'the status to be right again');
-    const { status, metadata } = await cluster.finished('forged-live');
-    expect(status).toMatchObject({ verdict: 'Passed', steps: [{ hit: 1, effective: 1 }] });
-    expect(status?.message).not.toContain('trust me');
-    expect(metadata.annotations?.[ANNOTATION_VERDICT]).toBe('Passed');
-    expect(cluster.deletedOf('forged-live')).toHaveLength(1);
-  });
-
-  scenario('written while no controller looked makes it neither hit more, nor leave anything, nor pass', async () => {
-    const own = await startTestCluster(bundle.workerUrl);
-    try {
-      const first = own.controller();
-      // Its baseline can never hold, so a pass would be a lie.
-      const unmet = (app: string) => slow(app, { hypothesis: [availableProbe(app, 99, { minSamples: 30 })] });
-      const held = ['ended', 'wiped', 'more', 'done'];
-      await Promise.all(
-        held.map((name) => start(name, 'Holding', slow(name, { method: [killStep(name, { duration: '2s' })] }), own)),
-      );
-      await start('baseline', 'Baseline', unmet('baseline'), own);
-      await first.stop();
-      await Promise.all(['new', 'new-passed'].map((name) => own.deploy(name, 3)));
-      await own.createRun('new', unmet('new'));
-      const claims = { ...finished, conditions: ['TargetsSelected', 'BaselineHeld'].map(condition) };
-      await forge('new', { ...claims, steps: [step('new', { state: 'Done', hit: 1, effective: 1 })] }, own);
-      await forge('ended', finished, own);
-      await own.client.replaceStatus(experimentRuns, 'default', 'wiped', {});
-      await forge(
-        'more',
-        {
-          selection: [{ ...own.run('more')?.status?.selection?.[0], chosen: 3 }],
-          steps: [step('more', { state: 'Injecting', targets: 3 })],
-        },
-        own,
-      );
-      await forge(
-        'done',
-        {
-          conditions: [...(own.run('done')?.status?.conditions ?? []), condition('Reverted')],
-          revertedTime: '2020-01-01T00:00:00Z',
-        },
-        own,
-      );
-      await forge(
-        'baseline',
-        {
-          conditions: ['TargetsSelected', 'BaselineHeld'].map(condition),
-          steps: [step('baseline', { state: 'Done', hit: 1, effective: 1 })],
-        },
-        own,
-      );
-      own.controller();
-      await until(() => own.run('new')?.status?.message !== 'trust me', 'what was forged to be replaced');
-      const ended = Object.fromEntries(
-        await Promise.all(
-          [...held, 'new', 'baseline'].map(async (name) => {
-            const { status } = await own.finished(name);
-            return [name, `${status?.verdict}/${status?.reason} ${own.deletedOf(name).length}`];
-          }),
-        ),
-      );
-      expect(ended).toMatchObject({
-        ended: 'Passed/HypothesisHeld 1',
-        wiped: 'Error/InjectionFailed 1',
-        more: 'Passed/HypothesisHeld 1',
-        new: 'Inconclusive/BaselineUnmet 0',
-        baseline: 'Inconclusive/BaselineUnmet 0',
-      });
-      expect(ended.done).not.toMatch(/Passed/);
-      expect(own.run('ended')?.status?.message).not.toContain('trust me');
-    } finally {
-      await own.stop();
-    }
-  });
-});
-
 describe('a halt', () => {
   test('stops runs in every stage, and no other starts until it is lifted', async () => {
     await Promise.all([
@@ -319,4 +210,18 @@ describe('a halt', () => {
     await cluster.createRun('resumed', { method: [killStep('halted')] });
     expect((await cluster.finished('resumed')).status?.steps).toMatchObject([{ effective: 1 }]);
   }, 20_000);
+
+  test('also counts for what waits for the API server to take it', async () => {
+    const { knobs } = cluster.cluster;
+    knobs.set({ faults: [{ method: 'DELETE', path: '/pods/', code: 429, retryAfterSeconds: 1 }] });
+    await start('waiting', 'Injecting', slow('waiting', { method: [killStep('waiting', { targets: { count: 2 } })] }));
+    const asked = () => cluster.injections().some(({ status }) => status?.targets?.length === 2);
+    await until(asked, 'the deletions to be asked for');
+    await cluster.halt('fire drill');
+    await until(() => cluster.run('waiting')?.status?.stage !== 'Injecting', 'the halt to be seen');
+    knobs.set({ faults: [] });
+    expect((await cluster.finished('waiting')).status).toMatchObject({ reason: 'Halted', steps: [{ hit: 0 }] });
+    expect(cluster.deletedOf('waiting')).toEqual([]);
+    await cluster.resume();
+  }, 30_000);
 });

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { ExperimentRun } from '../api/experiment-run.js';
-import type { Json } from '../kubernetes/resource.js';
+import { type Json, pods } from '../kubernetes/resource.js';
 import {
   availableProbe,
   bundleController,
@@ -118,6 +118,25 @@ const scenes: Record<string, () => Promise<Scene>> = {
     }),
 };
 
+/** A run that hits a pod which somebody else's finalizer keeps for ever. */
+async function stuckPod(): Promise<ExperimentRun> {
+  const cluster = await startTestCluster(bundle.workerUrl);
+  try {
+    await cluster.deploy('web', 1);
+    const [pod] = cluster.pods('web');
+    const finalizers = { metadata: { finalizers: ['example.com/never'] } };
+    await cluster.client.patch(pods, 'default', pod?.metadata.name ?? '', finalizers);
+    cluster.controller({ lease: realLease });
+    await cluster.createRun('run', { method: [killStep('web', { duration: '1s' })] });
+    const run = await cluster.finished('run', { within: 60_000 });
+    expect(cluster.deletedOf('web')).toEqual([]);
+    return run;
+  } finally {
+    await cluster.stop();
+  }
+}
+
+let stuck: Promise<ExperimentRun>;
 const shown: Record<string, Promise<Scene>> = {};
 
 beforeAll(() => {
@@ -128,6 +147,8 @@ beforeAll(() => {
     return outcome.catch(() => {});
   };
   void begin('oneMinute');
+  stuck = stuckPod();
+  stuck.catch(() => {});
   // The others a few at a time, so that a busy machine does not make samples late.
   const rest = Object.keys(scenes).filter((name) => name !== 'oneMinute');
   const waiting = rest.map((name) => {
@@ -163,6 +184,13 @@ test.each([
   },
   90_000,
 );
+
+test('a pod that never goes is no effect, and is waited for no longer than half a minute beyond its grace', async () => {
+  const { status } = await stuck;
+  expect(status).toMatchObject({ verdict: 'Inconclusive', reason: 'FaultNotEffective' });
+  expect(status?.steps).toMatchObject([{ hit: 1, effective: 0 }]);
+  expect(Date.parse(status?.finishTime ?? '') - Date.parse(status?.startTime ?? '')).toBeLessThan(45_000);
+}, 90_000);
 
 test('a recovery that nobody could watch is not called too slow', async () => {
   const result = await shown.whileRecovering!;
