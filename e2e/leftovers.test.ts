@@ -18,14 +18,18 @@ const onSandbox = isReal ? describe.skip : describe;
 onSandbox('what is left behind', () => {
   let folder: string;
   let running: Started[];
+  let known: Map<string, Process>;
 
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'squall-e2e-'));
     running = [];
+    known = new Map();
   });
 
   afterEach(() => {
     for (const each of running) each.process.kill('SIGKILL');
+    // What a failed test has found must not outlive it.
+    for (const { pid } of survivors(known.values())) process.kill(pid, 'SIGKILL');
     rmSync(folder, { recursive: true });
   });
 
@@ -33,16 +37,15 @@ onSandbox('what is left behind', () => {
   function launch(script: string, args: readonly string[]) {
     const started = start(process.execPath, [script, ...args], { env: { TMPDIR: folder } });
     running.push(started);
-    const known = new Map<string, Process>();
     const look = () => {
       for (const each of descendants(started.process.pid ?? 0)) known.set(`${each.pid} ${each.startTicks}`, each);
     };
     const timer = setInterval(look, 25);
     const ended = started.ended.finally(() => clearInterval(timer));
-    return { started, ended, look, known };
+    return { started, ended, look };
   }
 
-  async function expectNothing({ known }: ReturnType<typeof launch>): Promise<void> {
+  async function expectNothing(): Promise<void> {
     await eventually(
       () => survivors(known.values()).length === 0,
       () => `still running: ${JSON.stringify(survivors(known.values()))}`,
@@ -76,7 +79,7 @@ onSandbox('what is left behind', () => {
         // The signal ends it where it has not even begun to listen; the quickest run may be over before.
         expect([moment, ['SIGINT', 4, 0]]).toEqual([moment, expect.arrayContaining([signal ?? code])]);
         expect(stderr).not.toMatch(/\n\s+at /);
-        await expectNothing(program);
+        await expectNothing();
       }
     },
   );
@@ -97,13 +100,13 @@ onSandbox('what is left behind', () => {
       expect((await connection.client.list(pods, { namespace: 'default' })).items).toHaveLength(2);
       connection.close();
       program.look();
-      expect(program.known.size).toBeGreaterThanOrEqual(2);
+      expect(known.size).toBeGreaterThanOrEqual(2);
       program.started.process.kill(signal);
       const { code } = await program.ended;
       // Nobody can tidy up files after SIGKILL.
       if (signal === 'SIGKILL') rmSync(kubeconfig);
       else expect(code).toBe(0);
-      await expectNothing(program);
+      await expectNothing();
     },
   );
 
@@ -113,6 +116,6 @@ onSandbox('what is left behind', () => {
     expect(readdirSync(folder)).toHaveLength(1);
     program.started.process.kill('SIGINT');
     expect((await program.ended).code).toBe(0);
-    await expectNothing(program);
+    await expectNothing();
   });
 });
