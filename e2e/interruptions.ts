@@ -44,6 +44,12 @@ export function aborts(cluster: TestCluster): void {
     expect([absent.code, absent.stderr]).toEqual([2, expect.stringContaining("no ExperimentRun 'absent'")]);
   });
 
+  test.concurrent('a run that is deleted is aborted', async () => {
+    const holding = await startHolding(cluster, 'to-delete', '60s');
+    await cluster.client.delete(experimentRuns, cluster.namespace, holding.name);
+    expect(await outcomeOf(holding)).toMatchObject({ code: 4 });
+  });
+
   test.concurrent('a run is aborted by Ctrl-C, which waits until the fault is taken back', async () => {
     const holding = await startHolding(cluster, 'to-interrupt', '60s');
     holding.started.process.kill('SIGINT');
@@ -70,7 +76,8 @@ export function outages(cluster: TestCluster): void {
         holding.started.process.kill('SIGINT');
         await holding.started.says(/Aborting/);
         holding.started.process.kill('SIGINT');
-        expect(await outcomeOf(holding)).toMatchObject({ code: 4, verdict: undefined });
+        const stderr = expect.stringContaining(`${holding.name} is left alone`);
+        expect(await outcomeOf(holding)).toMatchObject({ code: 4, verdict: undefined, stderr });
       } finally {
         cluster.controller.process.kill('SIGCONT');
       }

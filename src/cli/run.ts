@@ -109,6 +109,13 @@ export async function runAll(
   return worst([...done.map(exitCodeOf), ...(interrupts.count > 0 ? [exitCodes.Aborted] : [])]);
 }
 
+/** What is said of a run that has no verdict. */
+const lastWords: Record<Awaited['end'], string | undefined> = {
+  finished: undefined,
+  deleted: 'was deleted while it ran; its fault is taken back',
+  detached: 'is left alone; the controller goes on taking its fault back',
+};
+
 /**
  * Creates one run and watches it to its end.
  *
@@ -122,7 +129,10 @@ export async function runOne(
   const run = await create(connection, object);
   const progress = createProgress(title, io);
   try {
-    return await awaitRun(connection, run, { progress, ...watching });
+    const awaited = await awaitRun(connection, run, { progress, ...watching });
+    const last = lastWords[awaited.end];
+    if (last) progress.say(`experimentrun.squall.dev/${run.metadata.name} ${last}`);
+    return awaited;
   } catch (error) {
     if (error instanceof ControllerMissingError)
       await abortRun(connection, run.metadata.namespace ?? '', run.metadata.name, 'no controller').catch(() => {});
