@@ -185,6 +185,11 @@ test.each([
   90_000,
 );
 
+test('a conflict does not make a pod count as gone', async () => {
+  const { run } = await shown.conflicts!;
+  expect(run.status?.steps?.map(({ rounds }) => rounds)).toEqual([1, 1]);
+}, 90_000);
+
 test('a pod that never goes is no effect, and is waited for no longer than half a minute beyond its grace', async () => {
   const { status } = await stuck;
   expect(status).toMatchObject({ verdict: 'Inconclusive', reason: 'FaultNotEffective' });
