@@ -233,7 +233,14 @@ describe('a fault that repeats', () => {
   test('keeps to the budget of the run', () => {
     const { draft, step } = advance({ ...repeating, maxTargets: 1, seconds: 5 });
     expect(draft.actions).toEqual([]);
-    expect(step?.message).toContain('within the budget');
+    expect(step?.message).toBe('round 2 hit nothing, because `safeguards.maxTargets` was used up');
+  });
+
+  test('says when nobody was left to hit', () => {
+    const observed = { pods: { kill: pods(4, { ready: false }) } };
+    const { draft, step } = advance({ ...repeating, observed, seconds: 5 });
+    expect(draft.actions).toEqual([]);
+    expect(step?.message).toBe('round 2 hit nothing, because no candidate was left');
   });
 
   test('shares the budget with the steps beside it', () => {

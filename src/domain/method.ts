@@ -201,7 +201,8 @@ function repeat(draft: RunDraft, step: Step, status: StepStatus, ends: number): 
   const chosen = order.slice(0, Math.min(left, roundSize(step, order.length)));
   draft.wakeAt(draft.now + every);
   if (chosen.length === 0) {
-    status.message = `round ${status.rounds + 1} had no candidate left within the budget`;
+    const why = left === 0 ? '`safeguards.maxTargets` was used up' : 'no candidate was left';
+    status.message = `round ${status.rounds + 1} hit nothing, because ${why}`;
     return;
   }
   status.targets += chosen.length;
