@@ -27,4 +27,7 @@ controller.start();
 process.once('SIGTERM', async () => {
   await controller.stop();
   connection.close();
+  process.stdin.destroy();
 });
+// Outlives no test run, however that ended.
+process.stdin.resume().once('end', () => process.exit(1));

@@ -77,7 +77,7 @@ export function startControllerProcess(
   const identity = `process-${processes}`;
   const settings: ControllerProcessSettings = { server, workerUrl: bundle.workerUrl.href, identity, lease };
   const child = spawn(process.execPath, [bundle.entry, JSON.stringify(settings)], {
-    stdio: ['ignore', 'inherit', 'pipe'],
+    stdio: ['pipe', 'inherit', 'pipe'],
   });
   let text = '';
   child.stderr?.on('data', (chunk: Buffer) => {
