@@ -44,6 +44,14 @@ describe('the scheduler', () => {
     expect(cluster.pod('picky').spec.nodeName).toBe('n2');
   });
 
+  test('leaves a pod that names another scheduler to that one', async () => {
+    cluster.createPod('theirs', sleeper, { schedulerName: 'another' });
+    cluster.createPod('ours', sleeper);
+    await until(() => isPodReady(cluster.pod('ours')));
+    expect(cluster.pod('theirs').spec.nodeName).toBeUndefined();
+    expect(condition('theirs', 'PodScheduled')).toBeUndefined();
+  });
+
   test('keeps pods off cordoned and tainted nodes', async () => {
     changeNode('n1', { unschedulable: true });
     changeNode('n2', { taints: [{ key: 'gpu', value: 'yes', effect: 'NoSchedule' }] });

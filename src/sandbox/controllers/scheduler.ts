@@ -18,10 +18,13 @@ import { topologyRules } from './scheduler-topology.js';
 /** As many nodes as are compared for one pod, once so many would take it (like `percentageOfNodesToScore`). */
 const enoughCandidates = 100;
 
+/** The pods that are this scheduler's: those of another one wait for it. */
+const schedulerName = 'default-scheduler';
+
 /** Binds each pod to a node that may and can take it: the one with the fewest of its siblings, then the least loaded. */
 export function schedulerController(context: ControllerContext): Controller & { stop(): void } {
   const { store, recorder: recorderOf } = context;
-  const recorder = recorderOf('default-scheduler');
+  const recorder = recorderOf(schedulerName);
   const usage = new Map<string, NodeUsage>();
   const waiting = new Set<string>();
   let start = 0;
@@ -48,7 +51,7 @@ export function schedulerController(context: ControllerContext): Controller & { 
     const [namespace, name] = splitKey(key);
     const pod = store.get('pods', namespace, name);
     waiting.delete(key);
-    if (pod === undefined || pod.spec.nodeName || isTerminating(pod)) {
+    if (pod === undefined || pod.spec.nodeName || isTerminating(pod) || pod.spec.schedulerName !== schedulerName) {
       return;
     }
     const { candidates, refusals } = findCandidates(pod);

@@ -24,6 +24,8 @@ const QUALIFIED_NAME_RULE =
 const LABEL_VALUE = /^$|^(?=.{1,63}$)[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$/;
 const LABEL_VALUE_RULE =
   "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
+/** Finalizers that need no domain (core `validateKubeFinalizerName`); custom kinds and their definitions take any. */
+const STANDARD_FINALIZERS = ['kubernetes', 'orphan', 'foregroundDeletion'];
 /** All keys and values of the annotations together. */
 const MAX_ANNOTATIONS_BYTES = 256 * 1024;
 
@@ -51,7 +53,7 @@ export function validateMetadata(type: ResourceType, object: KubeObject, previou
   }
   validateAnnotations(problems, metadata.annotations ?? {});
   validateOwners(problems, metadata.ownerReferences);
-  validateFinalizers(problems, object, previous);
+  validateFinalizers(problems, type, object, previous);
   return problems.causes;
 }
 
@@ -80,11 +82,21 @@ function validateOwners(problems: Problems, owners: unknown): void {
   }
 }
 
-function validateFinalizers(problems: Problems, object: KubeObject, previous: KubeObject | undefined): void {
+function validateFinalizers(
+  problems: Problems,
+  type: ResourceType,
+  object: KubeObject,
+  previous: KubeObject | undefined,
+): void {
   const finalizers = object.metadata.finalizers ?? [];
-  for (const finalizer of finalizers) {
+  finalizers.forEach((finalizer, index) => {
     problems.matches('metadata.finalizers', finalizer, QUALIFIED_NAME, QUALIFIED_NAME_RULE);
-  }
+    const isCore = type.admit === undefined && type.group !== 'apiextensions.k8s.io';
+    if (isCore && !finalizer.includes('/') && !STANDARD_FINALIZERS.includes(finalizer)) {
+      const why = 'name is neither a standard finalizer name nor is it fully qualified';
+      problems.invalid(`metadata.finalizers[${index}]`, finalizer, why);
+    }
+  });
   if (previous?.metadata.deletionTimestamp === undefined) {
     return;
   }

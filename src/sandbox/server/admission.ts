@@ -1,4 +1,4 @@
-import { badRequest, invalid, type StatusCause } from '../api-error.js';
+import { type ApiError, badRequest, invalid, type StatusCause } from '../api-error.js';
 import { isRecord } from '../json.js';
 import { validateMetadata } from '../resources/metadata-validation.js';
 import { apiVersionOf, qualifiedKind, type ResourceType } from '../resources/resource-type.js';
@@ -70,15 +70,24 @@ export function admit(
   const { unknown, ...admitted } =
     type.admit === undefined ? admitBuiltIn(type, object) : admitCustom(type, object, previous);
   if (unknown.length > 0 && validation === 'Strict') {
-    const list = unknown.map((path) => `unknown field ${JSON.stringify(path)}`).join(', ');
-    throw badRequest(
-      `${type.kind} in version "${type.version}" cannot be handled as a ${type.kind}: strict decoding error: ${list}`,
-    );
+    throw strictError(call, object, unknown);
   }
   if (validation === 'Warn') {
     warnings.push(...unknown.map((path) => `unknown field ${JSON.stringify(path)}`));
   }
   return admitted;
+}
+
+/** An object that was sent breaks the form of the request; one that a patch makes is invalid. */
+function strictError({ type, request }: ResourceCall, object: KubeObject, unknown: readonly string[]): ApiError {
+  const list = unknown.map((path) => `unknown field ${JSON.stringify(path)}`).join(', ');
+  const why = `strict decoding error: ${list}`;
+  if (request.method === 'PATCH') {
+    const message = `Invalid value: ${JSON.stringify(JSON.stringify(object))}: ${why}`;
+    const cause = { reason: 'FieldValueInvalid', message, field: 'patch' };
+    return invalid(qualifiedKind(type), object.metadata.name, [cause]);
+  }
+  return badRequest(`${type.kind} in version "${type.version}" cannot be handled as a ${type.kind}: ${why}`);
 }
 
 function admitBuiltIn(type: ResourceType, object: KubeObject): Admitted & { unknown: string[] } {

@@ -138,6 +138,12 @@ describe('an object of a custom kind', () => {
     expect(headers.warning).toContain('spec.typo');
     const strict = await server.call('POST', `${WIDGETS}?fieldValidation=Strict`, widget('b', { size: 1, typo: 1 }));
     expect(strict.code).toBe(400);
+    const patch = { spec: { typo: 1 } };
+    const patched = await server.call('PATCH', `${WIDGETS}/a?fieldValidation=Strict`, patch, MERGE);
+    expect([patched.code, patched.body.details.causes]).toEqual([
+      422,
+      [{ reason: 'FieldValueInvalid', field: 'patch', message: expect.stringContaining('unknown field "spec.typo"') }],
+    ]);
   });
 
   test('is refused with the path of each field that is wrong', async () => {

@@ -89,9 +89,9 @@ describe('creating and reading', () => {
     expect(made.metadata.generation).toBe(1);
   });
 
-  test('does not believe what a client says of status, uid and version', async () => {
+  test('does not believe what a client says of status and uid', async () => {
     const told = { ...pod('liar'), status: { phase: 'Running' } };
-    Object.assign(told.metadata, { uid: 'mine', resourceVersion: '7' });
+    Object.assign(told.metadata, { uid: 'mine' });
     const { body } = await server.call('POST', PODS, told);
     expect(body.status.phase).toBe('Pending');
     expect(body.metadata.uid).not.toBe('mine');
@@ -104,7 +104,9 @@ describe('creating and reading', () => {
     ['a field of the wrong type', PODS, pod('a', { containers: 'none' }), 400, 'BadRequest'],
     ['no containers', PODS, pod('a', { containers: [] }), 422, 'Invalid'],
     ['a bad name', PODS, pod('Bad_Name'), 422, 'Invalid'],
-    ['no name', MAPS, configMap(''), 400, 'BadRequest'],
+    ['no name', MAPS, configMap(''), 422, 'Invalid'],
+    ['a version', MAPS, configMap('a', { resourceVersion: '7' }), 500, 'InternalError'],
+    ['a finalizer of no domain', MAPS, configMap('a', { finalizers: ['bad'] }), 422, 'Invalid'],
     ['a list', PODS, [1], 400, 'BadRequest'],
     ['broken JSON', PODS, '{', 400, 'BadRequest'],
     ['JSON nested too deep', PODS, '['.repeat(50_000) + ']'.repeat(50_000), 400, 'BadRequest'],

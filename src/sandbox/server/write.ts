@@ -2,6 +2,7 @@ import { ApiError, badRequest, invalid, notImplemented, unsupportedMediaType } f
 import { applyJsonPatch } from '../patch/json-patch.js';
 import { applyMergePatch } from '../patch/merge.js';
 import { applyStrategicMergePatch } from '../patch/strategic-merge.js';
+import { qualifiedKind } from '../resources/resource-type.js';
 import { generatedName } from '../store/generated-name.js';
 import type { NewObject } from '../store/store.js';
 import type { Json, KubeObject } from '../store/types.js';
@@ -29,10 +30,17 @@ export async function handleCreate(call: ResourceCall): Promise<void> {
   checkIdentity(call, body, undefined);
   const warnings: string[] = [];
   const { metadata } = body;
+  if (metadata.resourceVersion) {
+    throw new ApiError(500, 'InternalError', 'resourceVersion should not be set on objects to be created');
+  }
+  if (!metadata.name && !metadata.generateName) {
+    const message = 'Required value: name or generateName is required';
+    throw invalid(qualifiedKind(type), '', [{ reason: 'FieldValueRequired', message, field: 'metadata.name' }]);
+  }
   metadata.name ||= generatedName(metadata.generateName);
   delete metadata.managedFields;
-  // A new object has no past: whatever the client says of version, uid and status is not taken over.
-  for (const field of ['resourceVersion', 'uid', 'selfLink', 'creationTimestamp']) {
+  // A new object has no past: whatever the client says of uid and status is not taken over.
+  for (const field of ['uid', 'selfLink', 'creationTimestamp']) {
     delete metadata[field];
   }
   if (type.status) {
