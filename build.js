@@ -25,5 +25,7 @@ await build({
   sourcemap: true,
   logLevel: 'warning',
   // CommonJS dependencies inside an ES module bundle still call require for Node's own modules.
-  banner: { js: "import { createRequire as squallRequire } from 'node:module'; const require = squallRequire(import.meta.url);" },
+  banner: {
+    js: "import { createRequire as squallRequire } from 'node:module'; const require = squallRequire(import.meta.url);",
+  },
 });
