@@ -2,7 +2,7 @@ import { createSecureContext } from 'node:tls';
 import { RE2JS } from 're2js';
 import { parseDuration } from '../stats/duration.js';
 import type { HttpSpec } from './http.js';
-import { failedRequest, failure, timedOut } from './http-errors.js';
+import { failedRequest, failure, ownError, timedOut } from './http-errors.js';
 import { type ExchangeRequest, type ExchangeResponse, exchange } from './http-exchange.js';
 import type { Outcome, Sampler, SamplerContext } from './probe.js';
 import { Resolver, within } from './resolver.js';
@@ -18,6 +18,11 @@ interface Hop {
   method: string;
   headers: Record<string, string>;
   body?: string | undefined;
+}
+
+interface Following extends Pick<ExchangeRequest, 'signal' | 'onStatus'> {
+  /** Called with the host that is being resolved, and with nothing when it is. */
+  onHost(host: string | undefined): void;
 }
 
 /** A redirect that can't be followed. */
@@ -42,10 +47,12 @@ export function httpSampler(spec: HttpSpec, context: SamplerContext): Sampler {
   };
   let inFlight = 0;
 
-  async function follow(settings: Pick<ExchangeRequest, 'signal' | 'onStatus'>): Promise<ExchangeResponse> {
+  async function follow({ onHost, ...settings }: Following): Promise<ExchangeResponse> {
     let hop = start;
     for (let redirects = 0; ; redirects += 1) {
+      onHost(hop.url.hostname);
       const destination = await resolver.resolve(hop.url.hostname, portOf(hop.url));
+      onHost(undefined);
       settings.signal.throwIfAborted();
       const response = await exchange({ ...hop, ...settings, destination, tls, keepBody: pattern !== undefined });
       if (spec.followRedirects === 0 || !isRedirect(response)) return response;
@@ -67,12 +74,20 @@ export function httpSampler(spec: HttpSpec, context: SamplerContext): Sampler {
     const onStatus = (received: number) => {
       status = received;
     };
+    let unresolved: string | undefined;
+    const onHost = (host: string | undefined) => {
+      unresolved = host;
+    };
+    const late = () =>
+      unresolved !== undefined && resolver.isAskingServer(unresolved)
+        ? ownError(`the API server did not say in time where '${unresolved}' is`)
+        : timedOut(timeout, waited(), status);
     return new Promise((resolve) => {
       const timer = setTimeout(() => {
-        resolve(timedOut(timeout, waited(), status));
+        resolve(late());
         controller.abort();
       }, timeout - waited());
-      follow({ signal: controller.signal, onStatus })
+      follow({ signal: controller.signal, onStatus, onHost })
         .then((response) => judge(response, waited()))
         .catch((error) => (error instanceof RedirectError ? failure(error.message) : failedRequest(error)))
         .then(resolve)

@@ -63,6 +63,34 @@ describe('resolving', () => {
     expect(askedDns).toBe(1);
   });
 
+  test('goes on with the last answer while the API server can not say, and asks again', async () => {
+    let time = 0;
+    let answer = async () => ({ addresses: ['10.96.0.9'] });
+    const resolver = resolverOf({ now: () => time, service: () => answer() });
+    await resolver.resolve('checkout.shop.svc', 80);
+    answer = () => Promise.reject(new Error('the API server does not answer'));
+    for (time = 10_000; time < 60_000; time += 10_000) {
+      expect(await addressesOf(resolver, 'checkout.shop.svc')).toEqual(['10.96.0.9:80']);
+      await sleep(1);
+    }
+    answer = async () => ({ addresses: ['10.96.0.10'] });
+    await resolver.resolve('checkout.shop.svc', 80);
+    await sleep(1);
+    expect(await addressesOf(resolver, 'checkout.shop.svc')).toEqual(['10.96.0.10:80']);
+  });
+
+  test('does not go on with a Service that is gone', async () => {
+    let time = 0;
+    let found: ServiceAddress | undefined = { addresses: ['10.96.0.9'] };
+    const resolver = resolverOf({ now: () => time, service: async () => found });
+    await resolver.resolve('checkout.shop.svc', 80);
+    found = undefined;
+    time = 10_000;
+    await resolver.resolve('checkout.shop.svc', 80);
+    await sleep(1);
+    await expect(resolver.resolve('checkout.shop.svc', 80)).rejects.toThrow(/not known/);
+  });
+
   test('takes the endpoints of a headless Service in turn, at their own port', async () => {
     const resolver = resolverOf({
       service: async () => ({ addresses: ['10.0.0.1', '10.0.0.2'], ports: { 80: 8080 } }),

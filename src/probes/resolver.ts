@@ -48,11 +48,13 @@ export interface ResolverOptions {
 
 /**
  * Finds the addresses of hosts and checks them. Answers are kept for 5 s and then renewed in the background, so that
- * no sample is charged for a lookup. Names of Services that DNS does not know are looked up in the API server.
+ * no sample is charged for a lookup; when nobody can say, the last answer stays good. Names of Services that DNS does
+ * not know are looked up in the API server.
  */
 export class Resolver {
   readonly #options: Required<ResolverOptions>;
   readonly #entries = new Map<string, Entry>();
+  readonly #atServer = new Set<string>();
 
   constructor(options: ResolverOptions) {
     this.#options = { lookupAddresses: askDns, ...options };
@@ -77,6 +79,11 @@ export class Resolver {
       addresses: rotate(addresses, entry.turn).map((address) => ({ address, family: isIP(address) })),
       port: realPort,
     };
+  }
+
+  /** Whether the API server is being asked for the address of a host, so that it is ours to wait for. */
+  isAskingServer(host: string): boolean {
+    return this.#atServer.has(host);
   }
 
   #refuse(host: string, port: number): void {
@@ -111,7 +118,10 @@ export class Resolver {
           known.found = Promise.resolve(found);
           known.expires = this.#options.now() + freshFor;
         },
-        () => this.#entries.delete(host),
+        (error) => {
+          if (error instanceof UnresolvedError) this.#entries.delete(host);
+          else known.expires = this.#options.now() + freshFor;
+        },
       );
   }
 
@@ -125,9 +135,18 @@ export class Resolver {
     try {
       return await within(patience, fromDns);
     } catch (error) {
-      const found = await this.#options.services.resolveService(service.namespace, service.name);
+      const found = await this.#askServer(host, service);
       if (found === undefined) throw unresolved(host, error);
       return { ...found, service: true };
+    }
+  }
+
+  async #askServer(host: string, { namespace, name }: { namespace: string; name: string }) {
+    this.#atServer.add(host);
+    try {
+      return await this.#options.services.resolveService(namespace, name);
+    } finally {
+      this.#atServer.delete(host);
     }
   }
 }
