@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { ExperimentRun, RunStatus } from '../api/experiment-run.js';
 import {
   ANNOTATION_VERDICT,
@@ -97,7 +98,7 @@ async function actOnInjection(context: Context, run: ExperimentRun, action: RunA
 async function createInjection(
   { client, caches, namespace }: Context,
   run: ExperimentRun,
-  { name, spec }: NewInjection,
+  { name, spec, held }: NewInjection,
 ): Promise<void> {
   const experiment = run.metadata.labels?.[LABEL_EXPERIMENT];
   const labels = {
@@ -106,13 +107,15 @@ async function createInjection(
     [LABEL_STEP]: spec.step,
     ...(experiment && { [LABEL_EXPERIMENT]: experiment }),
   };
-  const object: KubeObject = { metadata: { name, namespace, labels }, spec };
+  const object: KubeObject = { metadata: { name, namespace, labels, ...(held && { finalizers: [FINALIZER] }) }, spec };
   try {
     caches.injections.upsert(await client.create(injections, object));
   } catch (error) {
     if (!(error instanceof ApiError && error.isAlreadyExists)) throw error;
-    // Made by an attempt whose answer was lost; the next look decides with what it holds.
-    caches.injections.upsert(await client.get(injections, namespace, name));
+    // Made by an attempt whose answer was lost. Holding other targets, it must not pass for what is being recorded.
+    const present = await client.get(injections, namespace, name);
+    caches.injections.upsert(present);
+    if (!isDeepStrictEqual(present.spec?.targets, spec.targets)) throw error;
   }
 }
 
@@ -129,9 +132,18 @@ export async function setInjectionState(
   }
 }
 
-/** Deletes an injection; another one of the same name stays. */
-export async function deleteInjection({ client, namespace }: Context, name: string, uid: string): Promise<void> {
+/** Deletes an injection that has nothing left to take back; another one of the same name stays. */
+export async function deleteInjection(
+  { client, caches, namespace }: Context,
+  name: string,
+  uid: string,
+): Promise<void> {
+  const { finalizers = [], resourceVersion } = caches.injections.get(namespace, name)?.metadata ?? {};
   try {
+    if (finalizers.includes(FINALIZER)) {
+      const others = finalizers.filter((each) => each !== FINALIZER);
+      await client.patch(injections, namespace, name, { metadata: { finalizers: others } }, { resourceVersion });
+    }
     await client.delete(injections, namespace, name, { uid });
   } catch (error) {
     if (!(error instanceof ApiError && (error.isNotFound || error.isConflict))) throw error;

@@ -73,8 +73,8 @@ function noMatch(draft: RunDraft, { targets }: Step): string {
  */
 export function makeDurable(draft: RunDraft, step: Step, round: number, pods: readonly Pod[]): string[] {
   const existing = draft.injectionsOf(step.name).filter(({ spec }) => spec.round === round);
-  const fault = draft.observed.facts[step.name]?.fault ?? '';
-  const planned = injectionsFor(draft.observed.run, step, fault, round, pods);
+  const facts = draft.observed.facts[step.name] ?? { fault: '', oneShot: false };
+  const planned = injectionsFor(draft.observed.run, step, facts, round, pods);
   const stale = existing.filter((injection) => !planned.some((plan) => isSame(plan, injection)));
   for (const { metadata } of stale) draft.do({ do: 'deleteInjection', name: metadata.name, uid: metadata.uid });
   for (const injection of planned) {

@@ -95,7 +95,9 @@ function entered(target: Target, next: Next, now: number): TargetStatus {
 }
 
 function nextFor(observed: InjectionObserved, target: Target, state: TargetState | undefined): Next {
-  switch (observed.injection.spec.state) {
+  const { metadata, spec } = observed.injection;
+  // Someone wants it gone: that means taken back, and its finalizer keeps it until that is done.
+  switch (metadata.deletionTimestamp ? 'Revert' : spec.state) {
     case 'Pending':
       return { state };
     case 'Apply':

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Step } from '../api/experiment.js';
 import type { ExperimentRun } from '../api/experiment-run.js';
 import { MAX_TARGETS_PER_INJECTION, type Target } from '../api/injection.js';
-import type { NewInjection, Pod } from './observed.js';
+import type { NewInjection, Pod, StepFacts } from './observed.js';
 
 /**
  * The name of an injection. All injections live in one namespace while runs of equal name may exist in two, so a few
@@ -17,7 +17,7 @@ export function injectionName(run: ExperimentRun, step: string, round: number, p
 export function injectionsFor(
   run: ExperimentRun,
   step: Step,
-  fault: string,
+  { fault, oneShot }: StepFacts,
   round: number,
   pods: readonly Pod[],
 ): NewInjection[] {
@@ -27,6 +27,7 @@ export function injectionsFor(
     const slice = pods.slice(part * MAX_TARGETS_PER_INJECTION, (part + 1) * MAX_TARGETS_PER_INJECTION);
     return {
       name: injectionName(run, step.name, round, part),
+      held: !oneShot,
       spec: {
         run: { namespace: run.metadata.namespace ?? '', name: run.metadata.name, uid: run.metadata.uid },
         step: step.name,

@@ -67,6 +67,8 @@ export interface RunObserved {
 export interface NewInjection {
   name: string;
   spec: InjectionSpec;
+  /** A finalizer keeps it until its fault is proven gone. A one-shot fault has nothing that it would be kept for. */
+  held: boolean;
 }
 
 /** Something to do for a run. Doing it twice is doing it once. */

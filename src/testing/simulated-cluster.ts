@@ -183,7 +183,7 @@ export class SimulatedCluster {
   }
 
   /** Creating what is there is fine when it is the same. */
-  createInjection({ name, spec }: NewInjection): Injection {
+  createInjection({ name, spec, held }: NewInjection): Injection {
     const present = this.injections.get(name);
     if (present) {
       if (JSON.stringify(present.spec.targets) !== JSON.stringify(spec.targets)) throw new ApiTrouble('conflict');
@@ -196,6 +196,7 @@ export class SimulatedCluster {
       uid: `injection-${resourceVersion}`,
       resourceVersion,
       creationTimestamp: new Date(this.now).toISOString(),
+      ...(held && { finalizers: [FINALIZER] }),
     };
     return this.#storeInjection({ apiVersion: API_VERSION, kind: 'Injection', metadata, spec }, undefined);
   }
@@ -217,8 +218,13 @@ export class SimulatedCluster {
   deleteInjection(name: string, uid: string, bySquall: boolean): void {
     const before = this.#presentInjection(name);
     if (before.metadata.uid !== uid) throw new ApiTrouble('conflict');
-    this.injections.delete(name);
     this.tampered ||= !bySquall;
+    if (!bySquall && before.metadata.finalizers?.length) {
+      const deletionTimestamp = new Date(this.now).toISOString();
+      this.#storeInjection({ ...before, metadata: { ...before.metadata, deletionTimestamp } }, before);
+      return;
+    }
+    this.injections.delete(name);
     this.check({ kind: 'injection', bySquall, before, after: undefined });
     this.onChange(`injection/${name}`);
   }
