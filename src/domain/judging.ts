@@ -80,6 +80,11 @@ function writeResult(draft: RunDraft, name: string, result: StageResult): void {
   else entry.stages[place] = result;
 }
 
+/** Nothing but errors of our own, and as many as would have been samples: more time will not help. */
+export function onlyOwnErrors({ window }: Judged): boolean {
+  return window !== undefined && window.summary.samples === 0 && window.summary.ownErrors >= window.minSamples;
+}
+
 /** `probe 'x': 12 of 30 samples`, for a probe that could not be judged. */
 export function tooFew({ probe, window }: Judged, stage: ProbeStage): string {
   const when = { Before: 'before', During: 'during', After: 'after' }[stage];

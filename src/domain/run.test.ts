@@ -82,6 +82,15 @@ describe('the baseline', () => {
     expect(reasonsOf(baseline({ front: { Before: aWindow(1) } }, 24))).toEqual(['NotEnoughSamples']);
   });
 
+  test('ends as soon as there are nothing but errors of our own, and names them', () => {
+    const window = aWindow(0);
+    const broken = { ...window, summary: { ...window.summary, ownErrors: window.minSamples }, ownError: 'is refused' };
+    const { status } = baseline({ front: { Before: broken } });
+    expect(status.findings).toEqual([
+      { reason: 'NotEnoughSamples', message: expect.stringContaining('failed on our side (is refused)') },
+    ]);
+  });
+
   test('holds at once without a probe that asks for it', () => {
     const template = { hypothesis: [aProbe('front', { stages: ['During'] })] };
     const decision = decide({ template, status: selected }, { injections: [pending] });

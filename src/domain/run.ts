@@ -6,7 +6,7 @@ import { admit } from './admission.js';
 import { LOOK_MILLISECONDS, RunDraft } from './draft.js';
 import { seedOf } from './draw.js';
 import { beginReverting, finish, recover, revert } from './ending.js';
-import { findViolations, type Judged, judgeStage, tooFew } from './judging.js';
+import { findViolations, type Judged, judgeStage, onlyOwnErrors, tooFew } from './judging.js';
 import { advanceMethod } from './method.js';
 import type { RunDecision, RunObserved } from './observed.js';
 import { isClean, isWhole, targetStates } from './progress.js';
@@ -132,14 +132,7 @@ function judgeBaseline(draft: RunDraft): void {
   draft.probing = 'Before';
   const judged = judgeStage(draft, 'Before');
   const deadline = baselineDeadline(draft, judged);
-  for (const each of judged) {
-    if (each.held === false)
-      draft.find(
-        'BaselineUnmet',
-        `Probe '${each.probe.name}' did not hold before the fault: ${each.violations.join('; ')}`,
-      );
-    if (each.held === undefined && draft.now >= deadline) draft.find('NotEnoughSamples', tooFew(each, 'Before'));
-  }
+  for (const each of judged) findUnmet(draft, each, deadline);
   if (draft.found('BaselineUnmet') || draft.found('NotEnoughSamples')) {
     draft.setCondition('BaselineHeld', 'False', 'BaselineUnmet', draft.status.findings?.[0]?.message ?? '');
     return;
@@ -155,6 +148,15 @@ function judgeBaseline(draft: RunDraft): void {
     return;
   }
   draft.wakeAt(Math.min(deadline, draft.now + LOOK_MILLISECONDS));
+}
+
+function findUnmet(draft: RunDraft, each: Judged, deadline: number): void {
+  const { probe, held, violations } = each;
+  if (held === false) {
+    draft.find('BaselineUnmet', `Probe '${probe.name}' did not hold before the fault: ${violations.join('; ')}`);
+  }
+  const isHopeless = draft.now >= deadline || onlyOwnErrors(each);
+  if (held === undefined && isHopeless) draft.find('NotEnoughSamples', tooFew(each, 'Before'));
 }
 
 function runMethod(draft: RunDraft): void {
