@@ -6,7 +6,7 @@ import { ending, onInterrupt } from './interrupt.js';
 import { exitCodes, type Io, processIo } from './io.js';
 import { type LocalCluster, startLocalCluster } from './local-cluster.js';
 import { reportTable } from './report.js';
-import { runOne } from './run.js';
+import { runOne } from './run-all.js';
 import { type PlannedRun, runsFromFiles } from './runs.js';
 import { instructions, writeKubeconfig } from './sandbox.js';
 

@@ -4,8 +4,8 @@ import { ApiError } from '../kubernetes/errors.js';
 import { type Json, type KubeObject, namespaces } from '../kubernetes/resource.js';
 import type { Connection } from './connect.js';
 import { type Io, UsageError } from './io.js';
-import { readManifests } from './manifest.js';
-import { formatProblem } from './problem.js';
+import { readManifests } from './manifest/manifests.js';
+import { formatProblem } from './manifest/problem.js';
 
 const READY_WITHIN_MILLISECONDS = 120_000;
 const LOOK_EVERY_MILLISECONDS = 100;

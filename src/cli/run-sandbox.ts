@@ -5,7 +5,8 @@ import { deploy } from './deploy.js';
 import { ending, onInterrupt } from './interrupt.js';
 import { exitCodes, type Io } from './io.js';
 import { type LocalCluster, startLocalCluster } from './local-cluster.js';
-import { type RunOptions, runAll } from './run.js';
+import type { RunOptions } from './run.js';
+import { runAll } from './run-all.js';
 import type { PlannedRun } from './runs.js';
 
 /** `squall run --sandbox`: the same in a throw-away embedded cluster with its own controller. */

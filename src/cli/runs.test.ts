@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from '@jest/globals';
-import { exitCodeOf, worst } from './run.js';
+import { exitCodeOf, worst } from './run-all.js';
 import { type PlannedRun, runsFromFiles, splitArguments } from './runs.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'squall-test-'));

@@ -6,8 +6,8 @@ import type { Client } from '../kubernetes/client.js';
 import { ApiError } from '../kubernetes/errors.js';
 import type { KubeObject, ObjectMeta } from '../kubernetes/resource.js';
 import { UsageError } from './io.js';
-import { type Manifest, readManifests } from './manifest.js';
-import { formatProblem } from './problem.js';
+import { type Manifest, readManifests } from './manifest/manifests.js';
+import { formatProblem } from './manifest/problem.js';
 
 /** A run to be created, and the name people know it by. */
 export interface PlannedRun {

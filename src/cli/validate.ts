@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import { styleText } from 'node:util';
-import { type Manifests, readManifests } from './manifest.js';
-import { formatProblem, type Problem } from './problem.js';
+import { type Manifests, readManifests } from './manifest/manifests.js';
+import { formatProblem, type Problem } from './manifest/problem.js';
 
 /** Where a command reads and writes. `color` is false when the output is not a terminal or NO_COLOR is set. */
 export interface ValidateIo {

@@ -1,5 +1,5 @@
-import type { Kind } from '../api/kind.js';
-import { API_VERSION, GROUP } from '../api/labels.js';
+import type { Kind } from '../../api/kind.js';
+import { API_VERSION, GROUP } from '../../api/labels.js';
 import { suggest } from './suggest.js';
 
 /** Whose object it is: one of our kinds, somebody else's, or one that was meant to be ours and is misspelt. */

@@ -1,4 +1,4 @@
-import type { Kind } from '../api/kind.js';
+import type { Kind } from '../../api/kind.js';
 import { suggest } from './suggest.js';
 
 /** Something wrong at a place in an object. `key` says that the field's name is meant rather than its value. */

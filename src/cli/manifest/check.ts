@@ -1,12 +1,12 @@
-import { customResourceDefinition, type Kind } from '../api/kind.js';
+import { customResourceDefinition, type Kind } from '../../api/kind.js';
 import {
   type CompiledSchema,
   compileSchema,
   type FieldError,
   type JsonSchema,
   type Path,
-} from '../sandbox/schema/index.js';
-import { checkMetadata, type ObjectProblem } from './manifest-metadata.js';
+} from '../../sandbox/schema/index.js';
+import { checkMetadata, type ObjectProblem } from './metadata.js';
 import { suggest } from './suggest.js';
 
 interface Checker {

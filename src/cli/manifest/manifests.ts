@@ -1,9 +1,9 @@
 import type { Readable } from 'node:stream';
-import type { Kind } from '../api/kind.js';
-import { type ParsedDocument, type Part, parseDocuments } from './manifest-document.js';
-import { readSources, type SourceFile } from './manifest-files.js';
-import { recognize } from './manifest-kind.js';
-import type { ObjectProblem } from './manifest-metadata.js';
+import type { Kind } from '../../api/kind.js';
+import { type ParsedDocument, type Part, parseDocuments } from './document.js';
+import { readSources, type SourceFile } from './files.js';
+import { recognize } from './kind.js';
+import type { ObjectProblem } from './metadata.js';
 import type { Position, Problem } from './problem.js';
 
 export type { Position, Problem } from './problem.js';
@@ -107,7 +107,7 @@ async function readObject(place: Place, value: unknown, result: Manifests): Prom
       await readObject({ ...place, path: [...place.path, 'items', index] }, item, result);
     return;
   }
-  const { kinds } = await import('../catalogue.js');
+  const { kinds } = await import('../../catalogue.js');
   const recognized = recognize(value, kinds);
   if ('kind' in recognized) await readOurs(place, value, recognized.kind, result);
   else if ('problems' in recognized) report(place, recognized.problems, result);
@@ -123,7 +123,7 @@ function isList(value: Record<string, unknown>): value is { items: unknown[] } {
 }
 
 async function readOurs(place: Place, object: Record<string, unknown>, kind: Kind, result: Manifests): Promise<void> {
-  const { checkObject } = await import('./manifest-check.js');
+  const { checkObject } = await import('./check.js');
   const problems = checkObject(object, kind);
   if (problems.length > 0) report(place, problems, result);
   else result.documents.push(manifest(place, object));

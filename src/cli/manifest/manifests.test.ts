@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { readManifests } from './manifest.js';
+import { readManifests } from './manifests.js';
 import { formatProblem } from './problem.js';
 
 const VALID = `apiVersion: squall.dev/v1alpha1
