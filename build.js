@@ -24,6 +24,8 @@ await build({
   keepNames: true,
   sourcemap: true,
   logLevel: 'warning',
+  // client-node's HTTP client, which nothing here uses, loads Node's own one, and Node 24 complains about that.
+  alias: { punycode: 'punycode/punycode.js' },
   // CommonJS dependencies inside an ES module bundle still call require for Node's own modules.
   banner: {
     js: "import { createRequire as squallRequire } from 'node:module'; const require = squallRequire(import.meta.url);",
