@@ -31,7 +31,10 @@ const podTargets = object(
       }),
     ),
     minAge: defaulted(
-      duration('minAge leaves out pods that were created more recently than this. Default 10s.', { zero: true }),
+      duration(
+        'minAge leaves out pods that were created more recently than this. When that leaves none, a run waits up to 15s for them. Default 10s.',
+        { zero: true },
+      ),
       '10s',
     ),
     unmanaged: defaulted(

@@ -52,6 +52,28 @@ describe('admission', () => {
     expect(deeds(decide({}, { injections: [stale] }))).toEqual(['addFinalizer', 'deleteInjection', 'createInjection']);
   });
 
+  test('waits for pods that are only too young, until the last of them is old enough', () => {
+    const young = [aPod('a', { createdAt: START - 4_000 }), aPod('b', { createdAt: START - 2_000 })];
+    const decision = decide({}, { pods: { kill: young } });
+    expect(deeds(decision)).toEqual(['addFinalizer']);
+    expect(decision.wakeAt).toBe(START + 8_000);
+    const status = { startTime: new Date(START).toISOString() };
+    const later = (after: number) =>
+      decideRun(anObservation(aRun({ status }), { pods: { kill: young } }), START + after).status.selection;
+    expect(later(7_000)).toBeUndefined();
+    expect(later(8_000)).toMatchObject([{ candidates: 2, removed: { tooYoung: 0 } }]);
+  });
+
+  test('does not wait for young pods where others are candidates, nor for long', () => {
+    const mixed = [aPod('a'), aPod('b', { createdAt: START - 2_000 })];
+    expect(decide({}, { pods: { kill: mixed } }).status.selection).toMatchObject([{ removed: { tooYoung: 1 } }]);
+    const step = aStep('kill');
+    const aged = { ...step, targets: { ...step.targets, pods: { ...step.targets.pods, minAge: '1h' } } };
+    const young = aPod('a', { createdAt: START - 60_000 });
+    const decision = decide({ template: { method: [aged] } }, { pods: { kill: [young] } });
+    expect(decision.status.message).toContain('0 of 1: 1 younger than `minAge`');
+  });
+
   test('ends NoTargets with the funnel when nothing is left', () => {
     const decision = decide({}, { pods: { kill: [aPod('a', { ready: false }), aPod('b', { protected: true })] } });
     expect(decision.status).toMatchObject({ verdict: 'Inconclusive', reason: 'NoTargets', stage: 'Finished' });

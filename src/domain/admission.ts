@@ -4,9 +4,12 @@ import type { Injection } from '../api/injection.js';
 import { FINALIZER } from '../api/labels.js';
 import { selectorText } from '../api/selector.js';
 import type { RunDraft } from './draft.js';
-import { type Draw, digestOf, draw, funnel } from './draw.js';
+import { comingOfAge, type Draw, digestOf, draw, funnel } from './draw.js';
 import { injectionsFor } from './naming.js';
 import type { NewInjection, Pod } from './observed.js';
+
+/** How long a run waits for pods to be older than `minAge`; what takes longer is not waited for. */
+export const YOUTH_MILLISECONDS = 15_000;
 
 /**
  * Draws the targets of every step and makes them durable as Pending injections. Nothing is hit here. Only when all of
@@ -20,7 +23,7 @@ export function admit(draft: RunDraft): void {
   }
   // The finalizer comes before the first intent, so that a deletion can't overtake the revert.
   if (!run.metadata.finalizers?.includes(FINALIZER)) draft.do({ do: 'addFinalizer' });
-  if (!pods) return;
+  if (!pods || awaitsYoungPods(draft, pods)) return;
   const draws = draft.template.method.map((step) => ({ step, draw: drawFirst(draft, step, pods[step.name] ?? []) }));
   if (!admissible(draft, draws)) return;
 
@@ -35,6 +38,19 @@ export function admit(draft: RunDraft): void {
   const words = draws.map(({ step, draw: drawn }) => `${step.name}: ${drawn.chosen} of ${drawn.order.length}`);
   draft.setCondition('TargetsSelected', 'True', 'TargetsSelected', `Drew ${words.join('; ')}`);
   draft.event('Normal', 'TargetsSelected', `Drew ${words.join('; ')} with seed ${draft.status.seed}`);
+}
+
+/**
+ * Right after a deployment every pod is too young. When all that a step names is so, and will be old enough soon, that
+ * is waited for: nobody would start again later but for that.
+ */
+function awaitsYoungPods(draft: RunDraft, pods: Record<string, Pod[]>): boolean {
+  const start = Date.parse(draft.status.startTime ?? draft.time);
+  const due = draft.template.method
+    .flatMap((step) => comingOfAge(pods[step.name] ?? [], step.targets, start))
+    .filter((age) => age > draft.now && age <= start + YOUTH_MILLISECONDS);
+  if (due.length > 0) draft.wakeAt(Math.max(...due));
+  return due.length > 0;
 }
 
 function drawFirst(draft: RunDraft, step: Step, pods: readonly Pod[]): Draw {

@@ -55,6 +55,18 @@ export function draw(
   };
 }
 
+/**
+ * When the pods that nothing but their youth keeps out will be old enough, in milliseconds since the epoch; empty when
+ * there are candidates at `now`, or no such pods.
+ */
+export function comingOfAge(pods: readonly Pod[], targets: Targets, now: number): number[] {
+  const fit = pods.filter((pod) =>
+    filters.every(({ name, takesOut }) => name === 'tooYoung' || !takesOut(pod, targets, now)),
+  );
+  const ages = fit.map(({ createdAt }) => createdAt + parseDuration(targets.pods.minAge));
+  return ages.some((age) => age <= now) ? [] : ages;
+}
+
 function inDrawingOrder(candidates: readonly Pod[], seed: number, key: string): Pod[] {
   return candidates
     .map((pod) => ({ pod, place: createHash('sha256').update(`${seed}/${key}/${pod.uid}`).digest('hex') }))
