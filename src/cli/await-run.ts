@@ -1,7 +1,7 @@
 import type { ExperimentRun } from '../api/experiment-run.js';
 import { FINALIZER } from '../api/labels.js';
 import { experimentRuns } from '../controller/resources.js';
-import { hasEnded } from '../domain/belief.js';
+import { hasEnded, isConfirmed } from '../domain/belief.js';
 import { ApiError } from '../kubernetes/errors.js';
 import { Reflector } from '../kubernetes/reflector.js';
 import type { Connection } from './connect.js';
@@ -31,12 +31,18 @@ export interface Watching {
   giveUp?: AbortSignal;
 }
 
+/** Whether a run has an end to be believed: what is said to have been learnt, the controller must have confirmed. */
+function hasBelievableEnd(run: ExperimentRun): boolean {
+  const claims = run.status?.verdict === 'Passed' || run.status?.verdict === 'Failed';
+  return hasEnded(run) && (!claims || isConfirmed(run));
+}
+
 /**
  * Whether a run is over and the controller has let go of it: its faults are taken back and their records cleared away.
  * An end that only its status claims may be anybody's.
  */
 export function isOver(run: ExperimentRun): boolean {
-  return hasEnded(run) && !run.metadata.finalizers?.includes(FINALIZER);
+  return hasBelievableEnd(run) && !run.metadata.finalizers?.includes(FINALIZER);
 }
 
 /**
@@ -65,9 +71,9 @@ export async function awaitRun(
         reflector.onChange((_key, next) => {
           // Deleted runs are let go of only after their end.
           if (next?.metadata.uid !== uid)
-            return resolve({ run: latest, end: hasEnded(latest) ? 'finished' : 'deleted' });
+            return resolve({ run: latest, end: hasBelievableEnd(latest) ? 'finished' : 'deleted' });
           latest = next;
-          if (!latest.status?.finishTime || hasEnded(latest)) progress.show(latest);
+          if (!latest.status?.finishTime || hasBelievableEnd(latest)) progress.show(latest);
           if (isOver(latest)) resolve({ run: latest, end: 'finished' });
         }),
         watchController(connection, reject),

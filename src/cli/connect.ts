@@ -2,6 +2,7 @@ import { hostname, networkInterfaces } from 'node:os';
 import { API_VERSION, DEFAULT_NAMESPACE } from '../api/labels.js';
 import { Client, UnknownKindError } from '../kubernetes/client.js';
 import { type ClusterConfig, loadCluster } from '../kubernetes/kubeconfig.js';
+import { services } from '../kubernetes/resource.js';
 import { createTransport } from '../kubernetes/transport.js';
 import type { AddressPolicy } from '../probes/address-policy.js';
 import { UsageError } from './io.js';
@@ -74,8 +75,8 @@ export function connectTo(cluster: ClusterConfig, options: ClusterOptions, role:
   };
 }
 
-/** Where a controller of this process must not let probes go: the API server, and itself. */
-export function addressPolicy({ server }: ClusterConfig): AddressPolicy {
+/** Where a controller of this process must not let probes go: the API server by all its addresses, and itself. */
+export async function addressPolicy({ cluster: { server }, client }: Connection): Promise<AddressPolicy> {
   const url = new URL(server);
   const port = url.port || (url.protocol === 'http:' ? '80' : '443');
   const isLocal = /^(127\.|localhost$|\[::1\]$)/.test(url.hostname);
@@ -93,9 +94,21 @@ export function addressPolicy({ server }: ClusterConfig): AddressPolicy {
       'kubernetes.default',
       'kubernetes.default.svc.cluster.local',
       ...(inCluster ? [inCluster] : []),
+      ...(await serviceAddresses(client)),
       ...own,
     ],
   };
+}
+
+/** The addresses of the API server's own Service, which is also there for a controller outside the cluster. */
+async function serviceAddresses(client: Client): Promise<string[]> {
+  try {
+    const { spec } = await client.get(services, 'default', 'kubernetes', { timeoutMs: 5_000 });
+    return spec?.clusterIPs ?? [];
+  } catch {
+    // Not there, or not to be read: probes can't find it by name either.
+    return [];
+  }
 }
 
 /** An identity for leader election: people recognize the host, and no two processes share one. */

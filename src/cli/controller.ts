@@ -13,7 +13,7 @@ export async function controllerCommand(options: ClusterOptions & { debug?: bool
   const connection = await connectToSquall(options, 'controller', API_SERVER_WITHIN_MILLISECONDS);
   try {
     await ensureNamespace(connection);
-    const controller = startController(connection, { log });
+    const controller = await startController(connection, log);
     log.info(
       { version, server: connection.cluster.server, namespace: connection.systemNamespace },
       'Controller started',

@@ -47,7 +47,7 @@ export async function startLocalCluster(options: {
     await installCrds(connection.client);
     await ensureNamespace(connection);
     options.signal?.throwIfAborted();
-    if (options.controller) local.controller = startController(connection, { log: createLog('silent') });
+    if (options.controller) local.controller = await startController(connection, createLog('silent'));
     return local;
   } catch (error) {
     await local.stop();

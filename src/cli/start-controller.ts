@@ -8,14 +8,14 @@ import { addressPolicy, type Connection, newIdentity } from './connect.js';
 export const probeWorker = new URL('./probe-worker.js', import.meta.url);
 
 /** Starts a controller in this process. It stands by at once, and acts when it leads. */
-export function startController(connection: Connection, options: { log: Logger; workerUrl?: URL }): Controller {
+export async function startController(connection: Connection, log: Logger): Promise<Controller> {
   const controller = new Controller({
     client: connection.client,
     namespace: connection.systemNamespace,
     identity: newIdentity(),
-    workerUrl: options.workerUrl ?? probeWorker,
-    policy: addressPolicy(connection.cluster),
-    log: options.log,
+    workerUrl: probeWorker,
+    policy: await addressPolicy(connection),
+    log,
   });
   controller.start();
   return controller;

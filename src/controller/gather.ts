@@ -5,6 +5,7 @@ import { faultOf } from '../faults/index.js';
 import { parseDuration } from '../stats/duration.js';
 import type { Context } from './context.js';
 import type { KnownPod } from './projections.js';
+import type { RunMemory } from './run-records.js';
 
 /** What the domain needs to know of a step's fault. */
 export function factsOf(step: Step): StepFacts {
@@ -17,15 +18,17 @@ export function factsOf(step: Step): StepFacts {
   };
 }
 
-/** Puts together all that a decision about a run may look at; `problems` are those of its template. */
-export function gatherRun(context: Context, run: ExperimentRun, problems: string[]): RunObserved {
+/** Puts together all that a decision about a run may look at. */
+export function gatherRun(context: Context, run: ExperimentRun, memory: RunMemory): RunObserved {
   const { caches, targets, prober } = context;
   const { template } = run.spec;
   const isProtected = isProtectedNamespace(context, run.metadata.namespace ?? '');
+  const refusal = memory.refusal ?? targets.refusal(run.metadata.uid);
   return {
     run,
+    ...(refusal && { refusal }),
     facts: Object.fromEntries(template.method.map((step) => [step.name, factsOf(step)])),
-    problems,
+    problems: memory.problems,
     halts: halts(context),
     pods: marked(targets.pods(run.metadata.uid), isProtected),
     injections: caches.injectionsOf(run.metadata.uid),

@@ -190,6 +190,28 @@ test('a conflict does not make a pod count as gone', async () => {
   expect(run.status?.steps?.map(({ rounds }) => rounds)).toEqual([1, 1]);
 }, 90_000);
 
+test.each([
+  ['read its pods', 'GET', '/namespaces/[^/]+/pods'],
+  ['write injections', 'POST', '/injections'],
+])(
+  'a controller that may not %s says so at once',
+  async (_, method, path) => {
+    const cluster = await startTestCluster(bundle.workerUrl);
+    try {
+      await cluster.deploy('web', 1);
+      cluster.cluster.knobs.set({ faults: [{ method, path, code: 403 }] });
+      cluster.controller({});
+      await cluster.createRun('run', { method: [killStep('web')] });
+      const { status } = await cluster.finished('run');
+      expect(status).toMatchObject({ verdict: 'Error', reason: 'InjectionFailed' });
+      expect(status?.message).toMatch(/^The controller may not do this: .+/);
+    } finally {
+      await cluster.stop();
+    }
+  },
+  60_000,
+);
+
 test('a pod that never goes is no effect, and is waited for no longer than half a minute beyond its grace', async () => {
   const { status } = await stuck;
   expect(status).toMatchObject({ verdict: 'Inconclusive', reason: 'FaultNotEffective' });

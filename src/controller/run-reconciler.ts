@@ -39,9 +39,13 @@ export class RunReconciler {
     }
     const known = this.#remember(key, run);
     if (!run.status?.finishTime) targets.ensure(run);
-    const decision = decideRun(gatherRun(this.context, run, known.problems), client.clock.now());
+    const decision = decideRun(gatherRun(this.context, run, known), client.clock.now());
     prober.ensure(run, decision.probing);
-    const latest = await actOnRun(this.context, cached.run, decision.actions);
+    const latest = await actOnRun(this.context, cached.run, decision.actions).catch((error: unknown) => {
+      // More tries will not help; the next look ends the run and says why.
+      if (error instanceof ApiError && error.isForbidden) known.refusal = error.message;
+      throw error;
+    });
     if (isWaitingForPods(known, decision)) {
       known.status = decision.status;
       return { after: FIRST_WRITE_MILLISECONDS };

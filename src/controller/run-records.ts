@@ -12,6 +12,8 @@ export interface RunMemory {
   writtenAt: number;
   /** What speaks against the template, which never changes. */
   problems: string[];
+  /** What the API server refused us to do for it. */
+  refusal?: string;
 }
 
 /** The runs that are under way, with the status that may be trusted. */

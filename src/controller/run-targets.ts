@@ -53,6 +53,11 @@ export class RunTargets {
     return known;
   }
 
+  /** Why the pods of a run can't be known: the controller may not read them. */
+  refusal(runUid: string): string | undefined {
+    return [...(this.#runs.get(runUid)?.values() ?? [])].find(({ refusal }) => refusal)?.refusal;
+  }
+
   /** The pods of one step by UID; undefined while they are not known. */
   podsOfStep(runUid: string, step: string): ReadonlyMap<string, KnownPod> | undefined {
     return this.#runs.get(runUid)?.get(step)?.byUid();

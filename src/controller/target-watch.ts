@@ -33,6 +33,7 @@ export class TargetWatch {
   #ready = false;
   #stopped = false;
   #check: NodeJS.Timeout | undefined;
+  #refusal: string | undefined;
 
   constructor(
     readonly client: Client,
@@ -47,7 +48,7 @@ export class TargetWatch {
     const { names, workload, selector } = this.targets;
     if (names) for (const name of names) this.#watchPods({ fieldSelector: `metadata.name=${name}` });
     if (selector) this.#watchPods({ labelSelector: selectorText(selector) });
-    if (workload) await this.#watchWorkload(workload);
+    if (workload) await this.#watchWorkload(workload).catch((error: unknown) => this.#fail(error, true));
     await Promise.all(this.#reflectors().map(({ synced }) => synced));
     this.#ready = true;
     if (!this.#stopped) this.onChange();
@@ -72,10 +73,24 @@ export class TargetWatch {
     return this.targets.workload ? all.filter((pod) => this.#belongs(pod)) : all;
   }
 
+  /** Why the pods can't be known: the controller may not read them. */
+  get refusal(): string | undefined {
+    return this.#ready ? undefined : this.#refusal;
+  }
+
   async stop(): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#check);
     await Promise.all(this.#reflectors().map((each) => each.stop()));
+  }
+
+  #fail(error: unknown, isFinal = false): void {
+    if (error instanceof ApiError && error.isForbidden) {
+      this.#refusal = error.message;
+      if (!this.#stopped) this.onChange();
+    }
+    if (isFinal) throw error;
+    this.onError(error);
   }
 
   #reflectors(): Reflector<unknown>[] {
@@ -129,7 +144,7 @@ export class TargetWatch {
       namespace: this.namespace,
       labelSelector,
       project,
-      onError: this.onError,
+      onError: (error) => this.#fail(error),
     });
     this.#replicaSets.start();
   }
@@ -142,7 +157,7 @@ export class TargetWatch {
       namespace: this.namespace,
       ...selection,
       project: projectPod,
-      onError: this.onError,
+      onError: (error) => this.#fail(error),
     });
     reflector.onChange(() => {
       this.#byUid = undefined;

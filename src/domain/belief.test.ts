@@ -42,6 +42,13 @@ const step = {
 
 describe('a run has ended', () => {
   const confirmed = { annotations: { [ANNOTATION_VERDICT]: 'Passed' } };
+  const executed = {
+    ...end,
+    seed: 1,
+    selection: [{ step: 'kill' }],
+    steps: [{ ...step, state: 'Done' }],
+    conditions: [condition('Succeeded')],
+  } as RunStatus;
   const cases: [string, boolean, ExperimentRun][] = [
     ['when its metadata confirm the verdict', true, aRun(end, confirmed)],
     ['when they do and the finalizer is still there', true, aRun(end, { ...held, ...confirmed })],
@@ -49,6 +56,8 @@ describe('a run has ended', () => {
     ['not when only its status says that it passed', false, aRun(end)],
     ['when it says that nothing was learnt and nothing had begun', true, aRun({ ...end, verdict: 'Aborted' })],
     ['not when it says so and something had begun', false, aRun({ ...end, verdict: 'Aborted' }, held)],
+    ['when it was executed and someone took the confirmation away', true, aRun(executed)],
+    ['not while that one is still held', false, aRun(executed, held)],
     ['not without a time', false, aRun({ verdict: 'Passed' }, confirmed)],
     ['not without a status', false, aRun(undefined)],
   ];

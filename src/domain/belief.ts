@@ -31,14 +31,25 @@ export function believed({ metadata, status }: ExperimentRun, injections: readon
 }
 
 /**
- * Whether a run is over. A verdict that claims that something was learnt needs the annotation; an end without one only
- * says that nothing is to be done, and may be anybody's.
+ * Whether a run is over. A verdict that claims that something was learnt needs the annotation. One who takes that off a
+ * finished run, or puts an older copy of it back, must not have it run again: what bears all traces of an execution and
+ * has been let go of is over too.
  */
 export function hasEnded({ metadata, status }: Pick<ExperimentRun, 'metadata' | 'status'>): boolean {
   if (!status?.finishTime) return false;
   const isHeld = metadata.finalizers?.includes(FINALIZER) ?? false;
   const claims = isHeld || status.verdict === 'Passed' || status.verdict === 'Failed';
-  return !claims || metadata.annotations?.[ANNOTATION_VERDICT] === status.verdict;
+  return !claims || isConfirmed({ metadata, status }) || (!isHeld && wasExecuted(status));
+}
+
+/** Whether the controller itself has confirmed the verdict: a status alone may be anybody's. */
+export function isConfirmed({ metadata, status }: Pick<ExperimentRun, 'metadata' | 'status'>): boolean {
+  return status?.verdict !== undefined && metadata.annotations?.[ANNOTATION_VERDICT] === status.verdict;
+}
+
+function wasExecuted({ seed, selection, steps, conditions }: RunStatus): boolean {
+  const isConcluded = conditions?.some(({ type }) => type === 'Succeeded') ?? false;
+  return seed !== undefined && isConcluded && (selection?.length ?? 0) > 0 && (steps?.length ?? 0) > 0;
 }
 
 function chosen(step: string, injections: readonly Injection[]): number {

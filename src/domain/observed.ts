@@ -53,6 +53,8 @@ export interface RunObserved {
   facts: Record<string, StepFacts>;
   /** Why the template can't be run, such as an expression that does not compile; empty when it can. */
   problems: string[];
+  /** What the API server refuses the controller to do for this run, in its words. */
+  refusal?: string;
   /** Policies that halt everything now, in words such as `policy squall-halt: fire drill`. */
   halts: string[];
   /** The pods each step's targets name, by step; undefined until they are known. */

@@ -66,6 +66,8 @@ function interrupt(draft: RunDraft): void {
   if (run.spec.abort) draft.find('AbortedByUser', `Aborted: ${run.spec.abort.reason}`);
   if (run.metadata.deletionTimestamp) draft.find('AbortedByUser', 'The run was deleted');
   if (draft.condition('Reverted')) return;
+  if (draft.observed.refusal)
+    draft.find('InjectionFailed', `The controller may not do this: ${draft.observed.refusal}`);
   const deadline = Date.parse(draft.status.startTime ?? draft.time) + parseDuration(draft.template.timeout);
   if (draft.now >= deadline) draft.find('Timeout', `The fault had not ended within ${draft.template.timeout}`);
   draft.wakeAt(deadline);
