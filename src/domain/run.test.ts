@@ -82,10 +82,11 @@ describe('the baseline', () => {
     expect(reasonsOf(baseline({ front: { Before: aWindow(1) } }, 24))).toEqual(['NotEnoughSamples']);
   });
 
-  test('ends as soon as there are nothing but errors of our own, and names them', () => {
+  test('ends soon when there are nothing but errors of our own, and names them; a stall is no such end', () => {
     const window = aWindow(0);
     const broken = { ...window, summary: { ...window.summary, ownErrors: window.minSamples }, ownError: 'is refused' };
-    const { status } = baseline({ front: { Before: broken } });
+    expect(reasonsOf(baseline({ front: { Before: broken } }, 6))).toEqual([]);
+    const { status } = baseline({ front: { Before: broken } }, 7);
     expect(status.findings).toEqual([
       { reason: 'NotEnoughSamples', message: expect.stringContaining('failed on our side (is refused)') },
     ]);

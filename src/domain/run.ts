@@ -13,6 +13,8 @@ import { isClean, isWhole, targetStates } from './progress.js';
 
 /** What a baseline may take beyond the time its samples need. */
 const BASELINE_SLACK_MILLISECONDS = 20_000;
+/** What it may take beyond that while nothing but errors of our own come in. */
+const STALL_MILLISECONDS = 5_000;
 
 /**
  * Decides what to do about a run, from all that is there and nothing else. Each call moves a run by at most one stage:
@@ -127,6 +129,8 @@ function hasBaseline({ template }: RunDraft): boolean {
 function baselineDeadline(draft: RunDraft, judged: readonly Judged[]): number {
   const since = Date.parse(draft.condition('TargetsSelected')?.lastTransitionTime ?? draft.time);
   const sampling = Math.max(0, ...judged.map(({ window }) => window?.samplingMilliseconds ?? 0));
+  // A stall of our own passes; a probe that still has nothing but errors of ours after that will not get better.
+  if (judged.some(onlyOwnErrors)) return since + sampling + STALL_MILLISECONDS;
   return since + 2 * sampling + BASELINE_SLACK_MILLISECONDS;
 }
 
@@ -157,8 +161,7 @@ function findUnmet(draft: RunDraft, each: Judged, deadline: number): void {
   if (held === false) {
     draft.find('BaselineUnmet', `Probe '${probe.name}' did not hold before the fault: ${violations.join('; ')}`);
   }
-  const isHopeless = draft.now >= deadline || onlyOwnErrors(each);
-  if (held === undefined && isHopeless) draft.find('NotEnoughSamples', tooFew(each, 'Before'));
+  if (held === undefined && draft.now >= deadline) draft.find('NotEnoughSamples', tooFew(each, 'Before'));
 }
 
 function runMethod(draft: RunDraft): void {
