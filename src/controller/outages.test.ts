@@ -212,6 +212,37 @@ test.each([
   60_000,
 );
 
+test('an answer that is lost does not write history anew', async () => {
+  const cluster = await startTestCluster(bundle.workerUrl);
+  const proxy = await startCrashProxy(cluster.cluster.url);
+  cluster.onStop(() => proxy.close());
+  try {
+    const told = { startTime: new Set(), revertedTime: new Set(), finishTime: new Set(), verdict: new Set() };
+    cluster.cluster.store.subscribe('experimentruns.squall.dev', ({ object }) => {
+      for (const [field, values] of Object.entries(told)) if (object.status?.[field]) values.add(object.status[field]);
+    });
+    const lost = new Set<string>();
+    proxy.intercept.answered = ({ method, path }) => {
+      if (method !== 'PATCH' || !path.includes('/run/status')) return false;
+      // The first write of each of them arrives, and its answer does not.
+      const fresh = Object.keys(told).filter(
+        (field) => cluster.run('run')?.status?.[field as 'verdict'] && !lost.has(field),
+      );
+      for (const field of fresh) lost.add(field);
+      return fresh.length > 0;
+    };
+    await cluster.deploy('web', 2);
+    cluster.controller({ server: proxy.url });
+    await cluster.createRun('run', { method: [killStep('web', { duration: '1s' })] });
+    await cluster.finished('run');
+    expect([...lost].sort()).toEqual(Object.keys(told).sort());
+    const sizes = Object.fromEntries(Object.entries(told).map(([field, values]) => [field, values.size]));
+    expect(sizes).toEqual({ startTime: 1, revertedTime: 1, finishTime: 1, verdict: 1 });
+  } finally {
+    await cluster.stop();
+  }
+}, 60_000);
+
 test('a pod that never goes is no effect, and is waited for no longer than half a minute beyond its grace', async () => {
   const { status } = await stuck;
   expect(status).toMatchObject({ verdict: 'Inconclusive', reason: 'FaultNotEffective' });

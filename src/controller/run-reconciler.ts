@@ -1,12 +1,12 @@
-import type { ExperimentRun } from '../api/experiment-run.js';
+import type { ExperimentRun, RunStatus } from '../api/experiment-run.js';
 import { checkExperiment } from '../catalogue.js';
 import type { DomainEvent, RunDecision } from '../domain/observed.js';
 import { decideRun } from '../domain/run.js';
 import { ApiError } from '../kubernetes/errors.js';
 import type { ObjectReference } from '../kubernetes/events.js';
 import type { ReconcileResult } from '../kubernetes/queue.js';
-import { splitKey } from '../kubernetes/resource.js';
-import type { Context } from './context.js';
+import { type Json, splitKey } from '../kubernetes/resource.js';
+import { type Context, NotLeadingError } from './context.js';
 import { difference } from './difference.js';
 import { gatherRun } from './gather.js';
 import { experimentRuns } from './resources.js';
@@ -16,6 +16,8 @@ import type { RunMemory } from './run-records.js';
 /** Samples change all the time; a status in which only they differ is not written more often than this. */
 const CHECKPOINT_MILLISECONDS = 2_000;
 
+/** How long it may take to see whether a write without an answer was made. */
+const READ_BACK_MILLISECONDS = 5_000;
 /** A timer can't be set for longer than 24 days; nobody minds an idle look a day. */
 const LONGEST_WAIT_MILLISECONDS = 86_400_000;
 /** That a run waits for its pods to be listed is told only when that takes this long. */
@@ -78,25 +80,16 @@ export class RunReconciler {
 
   /** The one place that writes a run's status and tells of it; only the difference goes out. */
   async #persist(memory: RunMemory, before: ExperimentRun, { status, events }: RunDecision): Promise<void> {
-    const { client, caches, log } = this.context;
+    const { log } = this.context;
     const patch = difference(before.status ?? {}, status);
     const isCheckpoint = patch !== undefined && Object.keys(patch).every((field) => field === 'probes');
     if (patch === undefined || (isCheckpoint && performance.now() - memory.writtenAt < CHECKPOINT_MILLISECONDS)) {
       memory.status = status;
       return;
     }
+    if (!(await this.#write(memory, before, status, patch))) return;
     const { namespace, name } = before.metadata;
-    let run = before;
-    try {
-      if (status.finishTime) run = await confirmVerdict(this.context, before, status);
-      const { resourceVersion } = run.metadata;
-      caches.runs.upsert(await client.patchStatus(experimentRuns, namespace, name, patch, resourceVersion));
-    } catch (error) {
-      // Deleted and let go of: there is nobody left to tell.
-      if (error instanceof ApiError && error.isNotFound) return;
-      throw error;
-    }
-    if (run.status?.stage !== status.stage) {
+    if (before.status?.stage !== status.stage) {
       log.info(
         { run: `${namespace}/${name}`, stage: status.stage, verdict: status.verdict, reason: status.reason },
         'Run entered stage',
@@ -104,7 +97,35 @@ export class RunReconciler {
     }
     memory.status = status;
     memory.writtenAt = performance.now();
-    for (const event of events) this.#tell(run, event);
+    for (const event of events) this.#tell(before, event);
+  }
+
+  /** Returns whether it is written; it is not when the run was deleted and let go of: there is nobody left to tell. */
+  async #write(memory: RunMemory, before: ExperimentRun, status: RunStatus, patch: Json): Promise<boolean> {
+    const { client, caches } = this.context;
+    const { namespace, name } = before.metadata;
+    try {
+      const run = status.finishTime ? await confirmVerdict(this.context, before, status) : before;
+      const { resourceVersion } = run.metadata;
+      caches.runs.upsert(await client.patchStatus(experimentRuns, namespace, name, patch, resourceVersion));
+      return true;
+    } catch (error) {
+      if (error instanceof ApiError && error.isNotFound) return false;
+      if (await this.#isWritten(before, status)) return true;
+      // What may have been written is not decided anew: a second end would be another one.
+      if (!isAnswer(error)) memory.status = undefined;
+      throw error;
+    }
+  }
+
+  /** Whether a write whose answer was lost, or that was sent again after that and met itself, has been made. */
+  async #isWritten({ metadata }: ExperimentRun, status: RunStatus): Promise<boolean> {
+    const { client, caches } = this.context;
+    const limits = { timeoutMs: READ_BACK_MILLISECONDS };
+    const found = await client.get(experimentRuns, metadata.namespace, metadata.name, limits).catch(() => undefined);
+    if (!found || found.metadata.uid !== metadata.uid) return false;
+    caches.runs.upsert(found);
+    return difference(found.status ?? {}, status) === undefined;
   }
 
   #tell(run: ExperimentRun, { type, reason, message, pod }: DomainEvent): void {
@@ -123,6 +144,11 @@ export class RunReconciler {
 /** The reference of a pod for an event. */
 export function podReference(pod: { namespace: string; name: string; uid: string }): ObjectReference {
   return { apiVersion: 'v1', kind: 'Pod', namespace: pod.namespace, name: pod.name, uid: pod.uid };
+}
+
+/** Whether nothing was written, for certain: it was refused, or not even sent. */
+function isAnswer(error: unknown): boolean {
+  return error instanceof NotLeadingError || (error instanceof ApiError && error.status < 500);
 }
 
 /** The first look at a run only finds that its pods are not listed yet, which is no news for a moment. */
