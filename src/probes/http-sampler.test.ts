@@ -1,11 +1,8 @@
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer as createHttpServer, type RequestListener } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterEach, describe, expect, test } from '@jest/globals';
+import { shopCertificate, shopKey } from '../testing/tls.js';
 import type { AddressPolicy } from './address-policy.js';
 import { monotonicMilliseconds } from './clock.js';
 import type { HttpSpec } from './http.js';
@@ -337,24 +334,8 @@ describe('a Service that DNS does not know', () => {
 });
 
 describe('TLS', () => {
-  let folder: string;
-  let key: string;
-  let certificate: string;
-
-  beforeAll(() => {
-    folder = mkdtempSync(join(tmpdir(), 'squall-tls-'));
-    const [keyFile, certificateFile] = [join(folder, 'key.pem'), join(folder, 'certificate.pem')];
-    const subject = ['-subj', '/CN=checkout.shop.svc', '-addext', 'subjectAltName=DNS:checkout.shop.svc'];
-    const files = ['-keyout', keyFile, '-out', certificateFile];
-    const kind = ['-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '30'];
-    execFileSync('openssl', ['req', ...kind, ...subject, ...files], { stdio: 'ignore' });
-    key = readFileSync(keyFile, 'utf8');
-    certificate = readFileSync(certificateFile, 'utf8');
-  });
-  afterAll(() => rmSync(folder, { recursive: true, force: true }));
-
   const serveTls = () =>
-    listen(createHttpsServer({ key, cert: certificate }, (_request, response) => response.end('fine')));
+    listen(createHttpsServer({ key: shopKey, cert: shopCertificate }, (_request, response) => response.end('fine')));
 
   test('fails with a certificate that nobody trusts', async () => {
     const outcome = await sample({ url: `https://127.0.0.1:${await serveTls()}/` });
@@ -365,9 +346,9 @@ describe('TLS', () => {
   test('succeeds when the certificate is trusted and names the host, in the URL or in serverName', async () => {
     const port = await serveTls();
     const service = { addresses: ['127.0.0.1'], ports: { 443: port } };
-    const trusting = { caBundle: certificate };
+    const trusting = { caBundle: shopCertificate };
     expect(await sample({ url: 'https://checkout.shop.svc/', tls: trusting }, { service })).toMatchObject({ ok: true });
-    const named = { caBundle: certificate, serverName: 'checkout.shop.svc' };
+    const named = { caBundle: shopCertificate, serverName: 'checkout.shop.svc' };
     expect(await sample({ url: `https://127.0.0.1:${port}/`, tls: named })).toMatchObject({ ok: true });
     expect(await sample({ url: `https://127.0.0.1:${port}/`, tls: trusting })).toMatchObject({
       ok: false,
