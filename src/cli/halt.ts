@@ -14,9 +14,9 @@ export async function haltCommand(options: ClusterOptions & { reason: string }, 
   if (options.reason.trim() === '') throw new UsageError('--reason must say why');
   const connection = await connectToSquall(options, 'halt');
   try {
-    await createHalt(connection, options.reason);
+    const done = await createHalt(connection, options.reason);
     io.stdout.write(
-      `safetypolicy.squall.dev/${HALT_POLICY} created: no run goes on or starts until \`squall resume\`\n`,
+      `safetypolicy.squall.dev/${HALT_POLICY} ${done}: no run goes on or starts until \`squall resume\`\n`,
     );
     return await awaitQuiet(connection, io);
   } finally {
@@ -45,12 +45,17 @@ export async function resumeCommand(options: ClusterOptions, io: Io): Promise<nu
   }
 }
 
-async function createHalt({ client }: Connection, reason: string): Promise<void> {
+/** Returns what was done about the policy. One that halts already may be somebody else's, and stays as it is. */
+async function createHalt({ client }: Connection, reason: string): Promise<string> {
   try {
     await client.create(safetyPolicies, { metadata: { name: HALT_POLICY }, spec: { halt: { reason } } });
+    return 'created';
   } catch (error) {
     if (!(error instanceof ApiError && error.isAlreadyExists)) throw error;
+    const { spec } = await client.get(safetyPolicies, undefined, HALT_POLICY);
+    if (spec?.halt) return `was there already (${spec.halt.reason})`;
     await client.patch(safetyPolicies, undefined, HALT_POLICY, { spec: { halt: { reason } } });
+    return 'changed';
   }
 }
 
