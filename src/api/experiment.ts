@@ -28,6 +28,11 @@ export const probeStages = ['Before', 'During', 'After'] as const;
 /** `Before` the fault, `During` it, and `After` the last revert. */
 export type ProbeStage = (typeof probeStages)[number];
 
+/** Who may carry out a fault inside of pods. */
+export const agentChoices = ['Node', 'Sidecar', 'Auto'] as const;
+/** What to do about a fault that has vanished. */
+export const driftReactions = ['Reapply', 'End'] as const;
+
 const stepFields = {
   name: string('name of the step, unique in the method; it becomes part of the names of injections.', {
     max: 40,
@@ -38,6 +43,18 @@ const stepFields = {
   duration: optional(
     duration(
       'duration the fault is held, counted from its confirmation on the targets. Left out: a one-shot fault is held until as many pods are Ready as before, at most 30s.',
+    ),
+  ),
+  agent: optional(
+    enumeration(
+      'agent that carries out the fault, for faults inside of pods: `Node` for the agent of the DaemonSet, `Sidecar` for an ephemeral container in the pod, `Auto` for the node agent where there is one that can, else the sidecar. Left out: `Auto`.',
+      agentChoices,
+    ),
+  ),
+  onDrift: optional(
+    enumeration(
+      'onDrift says what to do when a fault that was on has vanished, such as with a restarted container: `Reapply` it, or `End` the step, which makes the run Inconclusive. Left out: `Reapply`.',
+      driftReactions,
     ),
   ),
   parallel: optional(

@@ -1,10 +1,23 @@
-import type { Member } from './experiment.js';
+import { driftReactions, type Member } from './experiment.js';
 import type { Kind, Resource } from './kind.js';
 import type { Schema } from './schema.js';
-import { enumeration, exactlyOne, type Infer, integer, list, object, optional, string, time } from './schema.js';
+import {
+  boolean,
+  enumeration,
+  exactlyOne,
+  type Infer,
+  integer,
+  list,
+  object,
+  optional,
+  string,
+  time,
+} from './schema.js';
 
 /** At most this many targets stand in one Injection, so that its status stays far below etcd's limit. */
 export const MAX_TARGETS_PER_INJECTION = 100;
+
+const count = (description: string) => integer(description, { min: 0, max: Number.MAX_SAFE_INTEGER });
 
 const target = object('One pod.', {
   namespace: string('namespace of the pod.', { max: 63 }),
@@ -14,6 +27,14 @@ const target = object('One pod.', {
 
 /** One pod that a fault is meant for. */
 export type Target = Infer<typeof target>;
+
+/** Who carries out a fault inside of pods. */
+export const agents = ['Node', 'Sidecar'] as const;
+/** Who carries out a fault inside of pods: the agent of the pod's node, or an ephemeral container in the pod. */
+export type Agent = (typeof agents)[number];
+
+/** Why an agent took everything back though it was still wanted. */
+export const endings = ['ControllerLost', 'FaultLost'] as const;
 
 /** How far an injection is wanted: only ever forward. */
 export const injectionStates = ['Pending', 'Apply', 'Revert'] as const;
@@ -29,11 +50,26 @@ export const targetStates = ['Applying', 'Confirmed', 'Effective', 'Missed', 'Fa
 /** How far a fault is on one target. */
 export type TargetState = (typeof targetStates)[number];
 
+const evidence = object('What shows that the fault is on, counted since it was applied.', {
+  packets: optional(count('packets that met the fault.')),
+  bytes: optional(count('bytes of these packets.')),
+  exempted: optional(count('exempted packets were spared, such as probes of the kubelet.')),
+  processes: optional(count('processes that were signalled or are stopped.')),
+  connections: optional(count('connections that went through the userspace proxy.')),
+  connectionsCut: optional(count('connectionsCut is how many the proxy had to close when the fault ended.')),
+});
+
+/** What shows that a fault is on. All counts are since it was applied. */
+export type Evidence = Infer<typeof evidence>;
+
 const targetStatus = object('How far the fault is on one target.', {
   uid: string('uid of the target.', { max: 36 }),
   state: enumeration('state of the fault on this target.', targetStates),
   time: time('time the state was entered.'),
   message: optional(string('message for people.', { max: 256 })),
+  effective: optional(boolean('effective says that the fault was seen to take effect, also after it was taken back.')),
+  evidence: optional(evidence),
+  drifts: optional(count('drifts is how often the fault was found to have vanished while it was wanted.')),
 });
 
 /** How far a fault is on one target. */
@@ -49,6 +85,16 @@ const injectionFields = {
     uid: string('uid of the run.', { max: 36 }),
   }),
   step: string("step of the run's method.", { max: 63 }),
+  agent: optional(
+    enumeration('agent that carries out the fault; left out: the controller does, through the API server.', agents),
+  ),
+  node: optional(string('node of all targets, when an agent carries out the fault.', { max: 253 })),
+  duration: optional(
+    string('duration the step holds the fault, such as `5m`; a sidecar ends it by itself after that.', { max: 20 }),
+  ),
+  onDrift: optional(
+    enumeration('onDrift says what to do when the fault has vanished; left out: `Reapply`.', driftReactions),
+  ),
   round: index('round of the step: 0, and more with `repeatEvery` or when targets had to be replaced.'),
   part: index('part of the round, from 0.'),
   parts: index('parts the round was split into, each with at most 100 targets.'),
@@ -57,10 +103,22 @@ const injectionFields = {
 };
 
 const injectionStatus = object('status, written by whoever applies the fault.', {
+  ended: optional(
+    object('ended says that the agent took everything back before it was asked to; that is final.', {
+      reason: enumeration('reason in one word.', endings),
+      message: string('message for people.', { max: 256 }),
+    }),
+  ),
   targets: optional(
     list('targets says how far the fault is on each.', targetStatus, { max: MAX_TARGETS_PER_INJECTION, key: 'uid' }),
   ),
 });
+
+/** That an agent took everything back before it was asked to. */
+export interface Ended {
+  reason: (typeof endings)[number];
+  message: string;
+}
 
 /** `Injection.spec`; the fault stands beside these fields under its own name. */
 export type InjectionSpec = Infer<ReturnType<typeof specOf>>;
@@ -68,6 +126,7 @@ const specOf = () => object('', injectionFields);
 
 /** `Injection.status`. */
 export interface InjectionStatus {
+  ended?: Ended;
   targets?: TargetStatus[];
 }
 
@@ -102,6 +161,10 @@ export function injectionKind(faults: readonly Member[]): Kind {
         rule: 'self.step == oldSelf.step && self.round == oldSelf.round && self.part == oldSelf.part && self.parts == oldSelf.parts',
         message: '`step`, `round`, `part` and `parts` must not be changed',
       },
+      ...['agent', 'node', 'duration', 'onDrift'].map((name) => ({
+        rule: `has(self.${name}) == has(oldSelf.${name}) && (!has(self.${name}) || self.${name} == oldSelf.${name})`,
+        message: `\`${name}\` must not be changed`,
+      })),
       ...faults.map(({ name }) => ({
         rule: `has(self.${name}) == has(oldSelf.${name}) && (!has(self.${name}) || self.${name} == oldSelf.${name})`,
         message: `\`${name}\` must not be changed`,

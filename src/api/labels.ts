@@ -13,6 +13,8 @@ export const LABEL_EXPERIMENT = `${GROUP}/experiment`;
 export const LABEL_RUN_UID = `${GROUP}/run-uid`;
 /** On injections: the step of the run's method. */
 export const LABEL_STEP = `${GROUP}/step`;
+/** On injections that a node agent carries out: the mark of the node, see `nodeMark`. */
+export const LABEL_NODE = `${GROUP}/node`;
 /** On pods, `"true"`: never hit this one. */
 export const LABEL_PROTECTED = `${GROUP}/protected`;
 /** On all that Squall installs; pods that carry it with the value `squall` are never hit. */
@@ -41,3 +43,9 @@ export const DEFAULT_NAMESPACE = 'squall-system';
 export const HALT_POLICY = 'squall-halt';
 /** The controller's leader-election Lease. */
 export const CONTROLLER_LEASE = 'squall-controller';
+/** The Lease of a node's agent is named this and the node's mark. */
+export const AGENT_LEASE_PREFIX = 'squall-agent-';
+/** On the Lease of an agent: what the node can do, as JSON; see `Abilities`. */
+export const ANNOTATION_ABILITIES = `${GROUP}/abilities`;
+/** On the Lease of an agent: the name of the node in full. */
+export const ANNOTATION_NODE = `${GROUP}/node-name`;

@@ -34,10 +34,23 @@ export const reasons = {
     verdict: 'Inconclusive',
     meaning: 'A safeguard or a SafetyPolicy refused the run; nothing was injected.',
   },
+  NotSupported: {
+    verdict: 'Inconclusive',
+    meaning: 'A node or pod can not carry the fault, such as a kernel without netem; nothing was injected.',
+  },
+  FaultLost: {
+    verdict: 'Inconclusive',
+    meaning: 'A fault vanished before its time and `onDrift` is `End`: it was only tested for a part of it.',
+  },
   Halted: { verdict: 'Aborted', meaning: 'A SafetyPolicy halts all experiments.' },
   AbortedByUser: { verdict: 'Aborted', meaning: '`spec.abort` was set, or the run was deleted.' },
   InjectionFailed: { verdict: 'Error', meaning: 'A fault could not be applied.' },
   InvalidTemplate: { verdict: 'Error', meaning: 'The template can not be run as written; nothing was injected.' },
+  AgentMissing: { verdict: 'Error', meaning: 'The agent that carries a fault was not there, or went away.' },
+  ControllerLost: {
+    verdict: 'Error',
+    meaning: 'An agent had not seen the controller alive for 30s and took its fault back.',
+  },
   Timeout: { verdict: 'Error', meaning: 'The run did not reach the end of its fault within `timeout`.' },
   CleanupFailed: { verdict: 'Error', cleanup: true, meaning: 'A fault could not be taken back.' },
   CleanupUnproven: { verdict: 'Error', cleanup: true, meaning: 'It could not be proven that a fault is gone.' },

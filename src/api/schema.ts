@@ -84,9 +84,14 @@ export function integer(description: string, options: { min: number; max: number
   return make({ type: 'integer', description, format, minimum: options.min, maximum: options.max });
 }
 
-/** A number that may have a fraction; only for status, never for spec. */
-export function number(description: string): Schema<number, true> {
-  return make({ type: 'number', description });
+/** A number that may have a fraction, between `min` and `max`, both included, where these are given. */
+export function number(description: string, bounds: { min?: number; max?: number } = {}): Schema<number, true> {
+  return make({
+    type: 'number',
+    description,
+    ...(bounds.min !== undefined && { minimum: bounds.min }),
+    ...(bounds.max !== undefined && { maximum: bounds.max }),
+  });
 }
 
 /** True or false. */

@@ -58,6 +58,11 @@ export const targets = object(
         max: 10_000,
       }),
     ),
+    follow: optional(
+      boolean(
+        'follow also puts the fault on pods that take the place of targets while it lasts, within `safeguards.maxTargets`; for faults that last. Default false.',
+      ),
+    ),
     percent: optional(
       integer('percent (1 to 100) of the candidates is drawn, rounded down, but at least one.', { min: 1, max: 100 }),
     ),

@@ -158,6 +158,7 @@ export class InjectionReconciler {
 
   async #apply(injection: Injection, memory: Memory, target: Target): Promise<void> {
     const { fault, params } = faultOf(injection.spec);
+    if (fault.by !== 'ApiServer') throw new Error(`${fault.name} is carried out by agents`);
     // A halt counts at once, also for what waits for its turn or for the API server.
     const permit = () => {
       const run = this.#liveRun(injection);

@@ -117,6 +117,20 @@ describe('a run', () => {
     expect(status?.steps?.map(({ effective }) => effective)).toEqual([1, 1, 1]);
   });
 
+  test('whose steps have drawn the same pod hits it once, and then the one that took its place', async () => {
+    await cluster.deploy('shared', 1);
+    const kill = (name: string) => killStep('shared', { name });
+    await cluster.createRun('shared', { method: [kill('first'), kill('second')] });
+    const { status } = await cluster.finished('shared');
+    expect(new Set(status?.selection?.map(({ digest }) => digest)).size).toBe(1);
+    expect(status?.steps).toMatchObject([
+      { rounds: 1, hit: 1, effective: 1 },
+      { rounds: 2, hit: 1, effective: 1 },
+    ]);
+    expect(new Set(cluster.deletedOf('shared')).size).toBe(2);
+    expect(cluster.deletedOf('shared')).toHaveLength(2);
+  });
+
   test('kills anew every interval while the duration lasts, each pod once', async () => {
     await cluster.deploy('again', 4);
     await cluster.createRun('again', {

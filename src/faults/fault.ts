@@ -1,6 +1,7 @@
 import type { Target } from '../api/injection.js';
 import type { Rule, Schema } from '../api/schema.js';
-import type { Step } from './step.js';
+import type { Abilities } from './abilities.js';
+import type { AgentStep, ApiStep } from './step.js';
 
 /** A right the controller needs to carry out a fault; it ends up in its ClusterRole. */
 export interface Need {
@@ -9,8 +10,7 @@ export interface Need {
   verbs: string[];
 }
 
-/** One fault: all that is known of it stands in its own file. */
-export interface Fault<Params = unknown> {
+interface Common<Params> {
   /** The field of a step that asks for it, such as `podKill`. */
   name: string;
   /** One line for the catalogue. */
@@ -20,14 +20,36 @@ export interface Fault<Params = unknown> {
   rules: Rule[];
   /** A value of `schema` for the documentation and the contract suite. */
   example: Params;
-  /** Its effect is over once it happened: there is nothing to take back. */
+  /** Its effect is over once it happened: there is nothing to take back. Others need the step to have a `duration`. */
   oneShot: boolean;
   needs: Need[];
-  /** What to do to one target. Data, never performed here; doing it twice is doing it once. */
-  apply(params: Params, target: Target): Step[];
   /** How often it is applied anew while the step lasts, as a duration; undefined: once. */
   repeatEvery?(params: Params): string | undefined;
 }
+
+/** A fault that the controller carries out through the API server. */
+export interface ApiFault<Params = unknown> extends Common<Params> {
+  by: 'ApiServer';
+  /** It takes pods away, so that those nothing would replace are left out unless `unmanaged` is set. */
+  removesPods: boolean;
+  /** What to do to one target. Data, never performed here; doing it twice is doing it once. */
+  apply(params: Params, target: Target): ApiStep[];
+}
+
+/** A fault that an agent carries out inside of the target. */
+export interface AgentFault<Params = unknown> extends Common<Params> {
+  by: 'Agent';
+  /** Whether an ephemeral container in the pod can do it, with NET_ADMIN and nothing else. */
+  sidecar: boolean;
+  /** What to do to one target where an agent has these abilities. Data, never performed here. */
+  plan(params: Params, abilities: Abilities): AgentPlan;
+}
+
+/** What an agent would do to a target, or why it can't, in a sentence that says what would help. */
+export type AgentPlan = { steps: AgentStep[] } | { refusal: string };
+
+/** One fault: all that is known of it stands in its own file. */
+export type Fault<Params = unknown> = ApiFault<Params> | AgentFault<Params>;
 
 /** Checks that the parts of a fault fit together, and forgets the type of its parameters. */
 export function fault<Params>(definition: Fault<Params>): Fault {

@@ -30,6 +30,8 @@ export const podKill = fault({
   ],
   example: { gracePeriod: '0s' },
   oneShot: true,
+  by: 'ApiServer',
+  removesPods: true,
   needs: [{ group: '', resource: 'pods', verbs: ['delete'] }],
   apply: (params, target) => [
     {

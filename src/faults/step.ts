@@ -1,5 +1,13 @@
-/** Something to do to the cluster, as data: a dry run can print it and one interpreter performs it. */
-export type Step = DeletePod;
+import type { Peers, PortRange } from '../api/peers.js';
+
+/** Something to do to a target, as data: a dry run can print it and one interpreter performs it. */
+export type Step = ApiStep | AgentStep;
+
+/** A step that the controller performs through the API server. */
+export type ApiStep = DeletePod;
+
+/** A step that an agent performs in the target's network namespace or on its processes. */
+export type AgentStep = Traffic | TcpDelay | Signal | Pause;
 
 /** Delete one pod, and only the pod with that UID. */
 export interface DeletePod {
@@ -9,4 +17,78 @@ export interface DeletePod {
   uid: string;
   /** Whole seconds between SIGTERM and SIGKILL, of which the kubelet makes 2 at least; undefined: the pod's own grace period. */
   gracePeriodSeconds?: number;
+}
+
+/** Which way traffic goes, seen from the target. */
+export type Direction = 'Egress' | 'Ingress' | 'Both';
+
+/** Which packets of a target are meant. */
+export interface TrafficMatch {
+  direction: Direction;
+  /** The network device; undefined: the one that holds the pod's first address. */
+  device?: string;
+  /** Only traffic with these; undefined: with all. */
+  peers?: Peers;
+  /** Not the traffic with these. */
+  except?: Peers;
+  /** Only these ports of the side that answers; undefined: all protocols and ports. */
+  ports?: PortRange[];
+  /** Whether probes that the kubelet sends to the pod's probe ports are hit too. */
+  includeKubelet: boolean;
+}
+
+/** What netem does to a packet. Shares are from 0 to 1, times in milliseconds; see tc-netem(8). */
+export interface Netem {
+  delay?: {
+    latencyMilliseconds: number;
+    jitterMilliseconds?: number;
+    correlation?: number;
+    distribution?: 'normal' | 'pareto' | 'paretonormal';
+  };
+  loss?: { share: number; correlation?: number };
+  duplicate?: { share: number; correlation?: number };
+  corrupt?: { share: number; correlation?: number };
+  reorder?: { share: number; correlation?: number; gap?: number };
+}
+
+/** Do something to a share of a target's packets, in the kernel. */
+export interface Traffic {
+  do: 'traffic';
+  match: TrafficMatch;
+  /** Share of the matched packets that nft drops, above 0 up to 1; what is not dropped goes on to the others. */
+  drop?: number;
+  /** The most bits a second that all matched packets together get. */
+  rateBitsPerSecond?: number;
+  netem?: Netem;
+}
+
+/** Delay TCP connections from the target to listed peers and ports by a proxy in userspace, where the kernel has no netem. */
+export interface TcpDelay {
+  do: 'tcpDelay';
+  /** Egress; with `peers` and TCP `ports`, or with peers that are services, which have ports of their own. */
+  match: TrafficMatch;
+  latencyMilliseconds: number;
+  jitterMilliseconds?: number;
+}
+
+/** Send one signal to processes of the target, each once. */
+export interface Signal {
+  do: 'signal';
+  /** A name such as `SIGKILL`. */
+  signal: string;
+  processes: ProcessMatch;
+}
+
+/** Keep processes of the target stopped (SIGSTOP) until it is taken back (SIGCONT). */
+export interface Pause {
+  do: 'pause';
+  processes: ProcessMatch;
+}
+
+/** Which processes of a target are meant. */
+export interface ProcessMatch {
+  /** Only of these containers; undefined: of all but ephemeral ones. */
+  containers?: string[];
+  /** `Main`: each container's first process. Otherwise those whose name or command line matches this RE2 pattern. */
+  which: 'Main' | { pattern: string };
 }
