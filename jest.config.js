@@ -13,12 +13,20 @@ const shared = {
   modulePathIgnorePatterns: ['<rootDir>/dist/'],
 };
 
-/** Two projects, so that `npm run e2e` can run the second one alone, against any cluster. */
+const kernelTests = '\\.kernel\\.test\\.ts$';
+
+/** Projects, so that `npm run e2e` runs against any cluster, and `npm run test:kernel` where one is root on Linux. */
 export default {
   maxWorkers: 2,
   workerIdleMemoryLimit: '1GB',
   projects: [
-    { ...shared, displayName: 'unit', testMatch: ['<rootDir>/src/**/*.test.ts'] },
+    {
+      ...shared,
+      displayName: 'unit',
+      testMatch: ['<rootDir>/src/**/*.test.ts'],
+      testPathIgnorePatterns: [kernelTests],
+    },
+    { ...shared, displayName: 'kernel', testMatch: ['<rootDir>/src/**/*.kernel.test.ts'] },
     { ...shared, displayName: 'e2e', testMatch: ['<rootDir>/e2e/**/*.test.ts'] },
   ],
 };
