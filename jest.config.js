@@ -27,6 +27,7 @@ export default {
       testPathIgnorePatterns: [kernelTests],
     },
     { ...shared, displayName: 'kernel', testMatch: ['<rootDir>/src/**/*.kernel.test.ts'] },
-    { ...shared, displayName: 'e2e', testMatch: ['<rootDir>/e2e/**/*.test.ts'] },
+    { ...shared, displayName: 'virtual-machine', testMatch: ['<rootDir>/e2e/kernel/*.test.ts'] },
+    { ...shared, displayName: 'e2e', testMatch: ['<rootDir>/e2e/*.test.ts'] },
   ],
 };

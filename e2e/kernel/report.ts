@@ -1,0 +1,12 @@
+import type { Measured } from '../../src/testing/kernel-case.js';
+
+/** How one case ended in the machine. */
+export interface CaseReport {
+  name: string;
+  /** Why it failed; undefined: it passed. */
+  failure?: string;
+  /** Why it was not run: what the kernel lacks. */
+  skipped?: string;
+  measured: Measured[];
+  milliseconds: number;
+}
