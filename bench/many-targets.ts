@@ -1,8 +1,8 @@
 import type { RunStatus } from '../src/api/experiment-run.js';
 import type { Target } from '../src/api/injection.js';
-import { inParallel } from '../src/controller/parallel.js';
 import { experimentRuns, injections } from '../src/controller/resources.js';
 import type { Client } from '../src/kubernetes/client.js';
+import { inParallel } from '../src/kubernetes/parallel.js';
 import { type KubeObject, pods } from '../src/kubernetes/resource.js';
 import type { Benchmark, Figure } from './figure.js';
 import { inTurn, sleep, timed } from './rounds.js';

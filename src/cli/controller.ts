@@ -1,7 +1,8 @@
 import { type ClusterOptions, connectToSquall } from './connect.js';
 import { onInterrupt } from './interrupt.js';
 import { exitCodes, type Io } from './io.js';
-import { createLog, ensureNamespace, startController } from './start-controller.js';
+import { createLog } from './log.js';
+import { ensureNamespace, startController } from './start-controller.js';
 import { version } from './version.js';
 
 /** A cluster that has just been started may take a while to answer. */

@@ -3,7 +3,8 @@ import { clusterAt } from '../kubernetes/kubeconfig.js';
 import { type Cluster, startCluster } from '../sandbox/cluster.js';
 import { type Connection, connectTo } from './connect.js';
 import { installCrds } from './install-crds.js';
-import { createLog, ensureNamespace, startController } from './start-controller.js';
+import { createLog } from './log.js';
+import { ensureNamespace, startController } from './start-controller.js';
 
 /** An embedded cluster with Squall's kinds, and with a controller when that was asked for. */
 export interface LocalCluster {

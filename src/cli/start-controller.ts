@@ -1,4 +1,4 @@
-import pino, { type Logger } from 'pino';
+import type { Logger } from 'pino';
 import { Controller } from '../controller/controller.js';
 import { ApiError } from '../kubernetes/errors.js';
 import { namespaces } from '../kubernetes/resource.js';
@@ -19,11 +19,6 @@ export async function startController(connection: Connection, log: Logger): Prom
   });
   controller.start();
   return controller;
-}
-
-/** JSON lines on stderr; `silent` for a controller that lives inside another command. */
-export function createLog(level: 'debug' | 'info' | 'silent'): Logger {
-  return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination({ fd: 2, sync: true }));
 }
 
 /** Makes sure that Squall's own namespace is there; without the right to, it is taken to be. */

@@ -1,10 +1,10 @@
 import { withCondition } from '../api/conditions.js';
 import type { Experiment, ExperimentStatus } from '../api/experiment.js';
 import { checkExperiment } from '../catalogue.js';
+import { difference } from '../kubernetes/difference.js';
 import { ApiError } from '../kubernetes/errors.js';
 import { splitKey } from '../kubernetes/resource.js';
 import type { Context } from './context.js';
-import { difference } from './difference.js';
 import type { FinishedRun } from './projections.js';
 import { experiments } from './resources.js';
 

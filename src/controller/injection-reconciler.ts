@@ -9,17 +9,17 @@ import {
 } from '../domain/injection.js';
 import { isStopping } from '../domain/run.js';
 import { faultOf } from '../faults/index.js';
+import { difference } from '../kubernetes/difference.js';
 import { ApiError } from '../kubernetes/errors.js';
+import { podReference } from '../kubernetes/events.js';
+import { inParallel } from '../kubernetes/parallel.js';
 import { pods, splitKey } from '../kubernetes/resource.js';
 import { type Context, NotLeadingError, StoppedError } from './context.js';
-import { difference } from './difference.js';
 import { halts, isProtectedNamespace } from './gather.js';
-import { inParallel } from './parallel.js';
 import { NotDoneError, perform } from './perform.js';
 import { type KnownPod, projectPod } from './projections.js';
 import { injections } from './resources.js';
 import { deleteInjection, setInjectionState } from './run-actions.js';
-import { podReference } from './run-reconciler.js';
 
 /** How many targets of one injection are worked on at once. */
 const TARGETS_AT_ONCE = 20;

@@ -11,9 +11,9 @@ import {
 } from '../api/labels.js';
 import type { NewInjection, RunAction } from '../domain/observed.js';
 import { ApiError } from '../kubernetes/errors.js';
+import { inParallel } from '../kubernetes/parallel.js';
 import type { KubeObject } from '../kubernetes/resource.js';
 import type { Context } from './context.js';
-import { inParallel } from './parallel.js';
 import { experimentRuns, injections } from './resources.js';
 
 /** How many injections are written at once. */

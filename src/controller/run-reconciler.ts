@@ -2,12 +2,12 @@ import type { ExperimentRun, RunStatus } from '../api/experiment-run.js';
 import { checkExperiment } from '../catalogue.js';
 import type { DomainEvent, RunDecision } from '../domain/observed.js';
 import { decideRun } from '../domain/run.js';
+import { difference } from '../kubernetes/difference.js';
 import { ApiError } from '../kubernetes/errors.js';
-import type { ObjectReference } from '../kubernetes/events.js';
+import { type ObjectReference, podReference } from '../kubernetes/events.js';
 import type { ReconcileResult } from '../kubernetes/queue.js';
 import { type Json, splitKey } from '../kubernetes/resource.js';
 import { type Context, NotLeadingError } from './context.js';
-import { difference } from './difference.js';
 import { gatherRun } from './gather.js';
 import { experimentRuns } from './resources.js';
 import { actOnRun, confirmVerdict } from './run-actions.js';
@@ -139,11 +139,6 @@ export class RunReconciler {
     };
     this.context.events.record({ object: pod ? podReference(pod) : self, type, reason, message });
   }
-}
-
-/** The reference of a pod for an event. */
-export function podReference(pod: { namespace: string; name: string; uid: string }): ObjectReference {
-  return { apiVersion: 'v1', kind: 'Pod', namespace: pod.namespace, name: pod.name, uid: pod.uid };
 }
 
 /** Whether nothing was written, for certain: it was refused, or not even sent. */

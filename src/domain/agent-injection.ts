@@ -24,6 +24,8 @@ export interface AgentInjectionObserved {
   undone: ReadonlyMap<string, Outcome>;
   /** By UID, what was seen last of those that are on, since they were last put on. */
   sightings: ReadonlyMap<string, FaultSighting>;
+  /** UIDs of targets with an undo record: something may have been put on them. */
+  intended: ReadonlySet<string>;
   /** UIDs of targets of which nothing is left: their network namespace or their node's boot is gone. */
   gone: ReadonlySet<string>;
 }
@@ -107,13 +109,13 @@ function decideTarget(
 }
 
 function applying(observed: AgentInjectionObserved, target: Target, before: TargetStatus, now: number): Next {
-  if (observed.gone.has(target.uid)) return { entry: goneFrom(before, target, now) };
+  if (observed.gone.has(target.uid)) return { entry: goneFrom(observed, before, target, now) };
   const outcome = observed.outcomes.get(target.uid);
   if (!outcome) return observed.stopping ? { entry: before } : { entry: before, action: 'apply' };
   if (outcome.result === 'done') {
     return { entry: withSighting(entered(target, before, 'Confirmed', now), observed.sightings.get(target.uid), now) };
   }
-  if (outcome.result === 'gone') return { entry: goneFrom(before, target, now) };
+  if (outcome.result === 'gone') return { entry: goneFrom(observed, before, target, now) };
   return { entry: entered(target, before, 'Failed', now, outcome.message) };
 }
 
@@ -131,37 +133,38 @@ function held(observed: AgentInjectionObserved, target: Target, before: TargetSt
   return { entry: { ...entry, drifts: (before.drifts ?? 0) + 1 } };
 }
 
-/** A target that went away before anything is known to have been on it was missed; otherwise the fault went with it. */
-function goneFrom(before: TargetStatus, target: Target, now: number): TargetStatus {
-  if (before.drifts !== undefined) {
+/** A target that went away before anything can have been on it was missed; otherwise the fault went with it. */
+function goneFrom(
+  { intended }: AgentInjectionObserved,
+  before: TargetStatus,
+  target: Target,
+  now: number,
+): TargetStatus {
+  if (before.drifts !== undefined || intended.has(target.uid)) {
     return entered(target, before, 'Reverted', now, 'the pod went away, and the fault with it');
   }
   return entered(target, before, 'Missed', now, 'was gone before the fault');
 }
 
 function backward(
-  { oneShot, undone, gone, sightings }: AgentInjectionObserved,
+  observed: AgentInjectionObserved,
   target: Target,
   before: TargetStatus | undefined,
   now: number,
 ): Next {
   if (before === undefined) return { entry: entered(target, before, 'Missed', now, 'the fault was taken back first') };
   if (before.state === 'Missed' || before.state === 'Reverted') return { entry: before };
-  const last = withSighting(before, sightings.get(target.uid), now);
-  if (oneShot && before.state !== 'Applying') return { entry: last };
-  const outcome = gone.has(target.uid) ? ({ result: 'gone' } as const) : undone.get(target.uid);
+  const last = withSighting(before, observed.sightings.get(target.uid), now);
+  if (observed.oneShot && before.state !== 'Applying') return { entry: last };
+  const outcome = observed.gone.has(target.uid) ? ({ result: 'gone' } as const) : observed.undone.get(target.uid);
   if (!outcome) return { entry: last, action: 'revert' };
   if (outcome.result === 'refused') {
     const same = before.state === 'Failed' && before.message === shortened(outcome.message, MAX_MESSAGE);
     return { entry: same ? before : entered(target, last, 'Failed', now, outcome.message), action: 'revert' };
   }
   if (outcome.result === 'done') return { entry: entered(target, last, 'Reverted', now) };
-  return {
-    entry:
-      before.state === 'Applying'
-        ? goneFrom(last, target, now)
-        : entered(target, last, 'Reverted', now, 'the pod is gone'),
-  };
+  if (before.state === 'Applying') return { entry: goneFrom(observed, last, target, now) };
+  return { entry: entered(target, last, 'Reverted', now, 'the pod is gone') };
 }
 
 function entered(

@@ -1,8 +1,8 @@
 import * as http from 'node:http';
 import * as https from 'node:https';
 import { performance } from 'node:perf_hooks';
+import type { ClusterConfig, Credentials, TlsMaterial } from './cluster-config.js';
 import { TransportError } from './errors.js';
-import type { ClusterConfig, Credentials, TlsMaterial } from './kubeconfig.js';
 
 /** One HTTP exchange, with nothing clever about it. */
 export interface Exchange {

@@ -14,6 +14,11 @@ export interface ObjectReference {
   uid?: string;
 }
 
+/** The reference of a pod for an event. */
+export function podReference(pod: { namespace: string; name: string; uid: string }): ObjectReference {
+  return { apiVersion: 'v1', kind: 'Pod', namespace: pod.namespace, name: pod.name, uid: pod.uid };
+}
+
 /** One thing that happened to an object. */
 export interface EventInput {
   object: ObjectReference;

@@ -1,38 +1,14 @@
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import type * as http from 'node:http';
 import type { RequestOptions } from 'node:https';
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import type { Cluster, KubeConfig } from '@kubernetes/client-node';
+import { type ClusterConfig, ClusterConfigError, type Credentials, type TlsMaterial } from './cluster-config.js';
+import { inCluster, isInCluster, SERVICE_ACCOUNT_FOLDER } from './in-cluster.js';
 import { systemTiming } from './timing.js';
 
-/** What one request needs to be let in. Holds secrets: never log it. */
-export interface Credentials {
-  /** `Authorization` and impersonation headers. */
-  headers: Record<string, string>;
-  tls: TlsMaterial;
-  /** The agent that goes through the cluster's `proxy-url`; absent without one. */
-  agent?: http.Agent;
-}
-
-/** The part of TLS options that comes from a kubeconfig. */
-export type TlsMaterial = Pick<RequestOptions, 'ca' | 'cert' | 'key' | 'rejectUnauthorized' | 'servername'>;
-
-/** How to reach a cluster and who we are there. */
-export interface ClusterConfig {
-  /** URL of the API server without a trailing slash; plain http is allowed. */
-  server: string;
-  /** The context's namespace, `default` when it names none. */
-  namespace: string;
-  /** Name of the context, or `in-cluster`; for messages. */
-  context: string;
-  /**
-   * The credentials for the next request; read again every few seconds, so tokens and certificates may rotate.
-   * @param fresh forget what is remembered: the server has just refused it
-   */
-  credentials(fresh?: boolean): Promise<Credentials>;
-}
+export { type ClusterConfig, ClusterConfigError, clusterAt } from './cluster-config.js';
 
 /** Which cluster to talk to; each has kubectl's meaning. */
 export interface ClusterSelection {
@@ -46,17 +22,6 @@ export interface ClusterSelection {
   serviceAccountFolder?: string;
 }
 
-/** There is no usable configuration of a cluster; the message says where was looked and what to do. */
-export class ClusterConfigError extends Error {
-  override readonly name = 'ClusterConfigError';
-}
-
-/** A cluster without authentication at a URL: tests and the embedded cluster. */
-export function clusterAt(server: string, namespace = 'default'): ClusterConfig {
-  const credentials: Credentials = { headers: {}, tls: {} };
-  return { server: server.replace(/\/$/, ''), namespace, context: server, credentials: async () => credentials };
-}
-
 /**
  * Finds the cluster to talk to.
  * @throws ClusterConfigError when there is none, or it cannot be read, or lacks the context
@@ -65,9 +30,8 @@ export async function loadCluster(selection: ClusterSelection = {}): Promise<Clu
   const environment = selection.environment ?? process.env;
   const files = kubeconfigFiles(selection.kubeconfig, environment);
   if (files.length > 0) return fromKubeconfig(files, selection.context);
-  const folder = selection.serviceAccountFolder ?? '/var/run/secrets/kubernetes.io/serviceaccount';
-  if (environment.KUBERNETES_SERVICE_HOST && existsSync(join(folder, 'token')))
-    return fromServiceAccount(folder, environment);
+  const folder = selection.serviceAccountFolder ?? SERVICE_ACCOUNT_FOLDER;
+  if (isInCluster(environment, folder)) return inCluster(environment, folder);
   throw new ClusterConfigError(
     'No cluster to talk to: KUBECONFIG names no file that exists, there is no ~/.kube/config, and this is no pod. ' +
       'Name a kubeconfig with --kubeconfig, or start an embedded cluster with `squall sandbox`.',
@@ -197,36 +161,6 @@ function keepAlive(agent: http.Agent): http.Agent {
 
 function withoutUndefined(tls: TlsMaterial): TlsMaterial {
   return Object.fromEntries(Object.entries(tls).filter(([, value]) => value !== undefined));
-}
-
-/** client-go reads the token file again after a minute; the kubelet replaces it long before it expires. */
-const tokenAgeMs = 60_000;
-
-async function fromServiceAccount(folder: string, environment: NodeJS.ProcessEnv): Promise<ClusterConfig> {
-  const host = environment.KUBERNETES_SERVICE_HOST ?? '';
-  const port = environment.KUBERNETES_SERVICE_PORT ?? '443';
-  const ca = await readFile(join(folder, 'ca.crt')).catch((cause: unknown) => {
-    throw new ClusterConfigError(`The pod's service account has no certificate authority: ${messageOf(cause)}`, {
-      cause,
-    });
-  });
-  const namespace = await readFile(join(folder, 'namespace'), 'utf8').catch(() => 'default');
-  const tls = { ca };
-  let token = '';
-  let readAt = Number.NEGATIVE_INFINITY;
-  return {
-    server: `https://${host.includes(':') ? `[${host}]` : host}:${port}`,
-    namespace: namespace.trim(),
-    context: 'in-cluster',
-    async credentials(fresh = false) {
-      const now = systemTiming.now();
-      if (fresh || now - readAt > tokenAgeMs) {
-        token = (await readFile(join(folder, 'token'), 'utf8')).trim();
-        readAt = now;
-      }
-      return { headers: { Authorization: `Bearer ${token}` }, tls };
-    },
-  };
 }
 
 function messageOf(error: unknown): string {

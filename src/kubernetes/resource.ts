@@ -155,3 +155,5 @@ export const leases: Resource = {
   kind: 'Lease',
   namespaced: true,
 };
+/** `squall.dev` Injection, which both controller and agents work on. */
+export const injections = customResource('injections', 'Injection', true);

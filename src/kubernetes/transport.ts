@@ -1,9 +1,9 @@
 import type * as http from 'node:http';
 import { ServerClock } from './clock.js';
+import type { ClusterConfig } from './cluster-config.js';
 import { Connection, ConnectionError } from './connection.js';
 import { Deadline } from './deadline.js';
 import { ApiError, apiErrorOf, TransportError } from './errors.js';
-import type { ClusterConfig } from './kubeconfig.js';
 import { TokenBucket } from './rate-limit.js';
 import type { Json } from './resource.js';
 import { isUnauthorized, retryDelay } from './retry.js';

@@ -1,5 +1,5 @@
 import { connectTo } from '../cli/connect.js';
-import { createLog } from '../cli/start-controller.js';
+import { createLog } from '../cli/log.js';
 import { Controller } from '../controller/controller.js';
 import { clusterAt } from '../kubernetes/kubeconfig.js';
 

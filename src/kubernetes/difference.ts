@@ -1,4 +1,4 @@
-import type { Json } from '../kubernetes/resource.js';
+import type { Json } from './resource.js';
 
 /**
  * The merge patch (RFC 7386) that turns one object into another; undefined when they are equal. Lists are replaced
