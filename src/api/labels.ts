@@ -49,3 +49,5 @@ export const AGENT_LEASE_PREFIX = 'squall-agent-';
 export const ANNOTATION_ABILITIES = `${GROUP}/abilities`;
 /** On the Lease of an agent: the name of the node in full. */
 export const ANNOTATION_NODE = `${GROUP}/node-name`;
+/** On nodes: why no agent can run there and what would help, as a sentence; shown when an agent is missing. */
+export const ANNOTATION_AGENT_HINT = `${GROUP}/agent-hint`;
