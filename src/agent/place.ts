@@ -40,6 +40,11 @@ export interface Place {
   podIPs: readonly string[];
   /** Runs a program of the agent's own image inside the target's network namespace. */
   run: RunProgram;
+  /**
+   * Arguments that go before a program's own to start it inside the target's network namespace and nowhere else changed,
+   * in place of itself, such as `nsenter --net=/proc/123/ns/net --`; empty for an agent that is in there already.
+   */
+  enter: readonly string[];
   /** The processes of the target; a sidecar sees none. */
   processes(): Promise<TargetProcess[]>;
 }
