@@ -23,8 +23,13 @@ export interface TargetProcess {
   startTime: string;
   /** Its number inside its own PID namespace; 1 for the first process of a container. */
   innerPid: number;
-  /** Name of the container it runs in; undefined for the pod's sandbox (the pause process). */
+  /**
+   * Name of the container it runs in, also when it runs in a cgroup of its own further down (systemd or docker inside of
+   * the container); undefined for the pod's sandbox (the pause process) and for containers the API server doesn't know yet.
+   */
   container: string | undefined;
+  /** Whether that is an ephemeral container, which faults leave alone unless they name it. */
+  ephemeral: boolean;
   /** Field 2 of /proc/PID/stat. */
   name: string;
   /** Arguments joined by spaces, at most 4 KiB. */
