@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Target } from '../api/injection.js';
+import type { Ended, Target } from '../api/injection.js';
 import type { AgentStep } from '../faults/step.js';
 
 /** What has to be taken back on one target, known before it is put on. */
@@ -16,6 +16,8 @@ export interface JournalRecord {
   bootId: string;
   /** When it was recorded, on the clock of `readBootMilliseconds`. */
   at: { bootMilliseconds: number };
+  /** Why an agent takes it back though it may still be wanted: final, also for the next agent. */
+  ended?: Ended;
 }
 
 /** The id of an injection's step on a target: the same after a restart, and 8 hexadecimal digits. */

@@ -1,0 +1,304 @@
+import type { Injection, Target } from '../api/injection.js';
+import type { Outcome } from '../domain/injection.js';
+import type { Abilities } from '../faults/abilities.js';
+import { faultOf } from '../faults/index.js';
+import type { AgentStep } from '../faults/step.js';
+import type { Client } from '../kubernetes/client.js';
+import { ApiError } from '../kubernetes/errors.js';
+import { type KubeObject, pods } from '../kubernetes/resource.js';
+import { type Inputs, RefusedError, type Sighting, TargetGoneError } from './handler.js';
+import { type AnyHandler, type Handlers, handlerOf, together } from './handlers.js';
+import type { InjectionInputs } from './inputs.js';
+import type { JournalRecord } from './journal.js';
+import { recordId } from './journal.js';
+import type { Place } from './place.js';
+
+/** Where pods of this node are found; `NodePlaces` is the one for node agents. */
+export interface Places {
+  find(pod: KubeObject): Promise<Place>;
+  findAgain(known: { bootId: string; networkNamespace: string; target: Target }): Promise<Place>;
+  isGone(known: { bootId: string; networkNamespace: string; target?: Target }): Promise<boolean>;
+  bootId(): Promise<string>;
+}
+
+/** What all faults of an agent share. */
+export interface Tools {
+  client: Client;
+  places: Places;
+  journal: {
+    intend(record: JournalRecord): Promise<void>;
+    clean(id: string): Promise<void>;
+  };
+  handlers: Handlers;
+  bootId: string;
+  bootMilliseconds(): Promise<number>;
+  abilities(): Promise<Abilities>;
+}
+
+/** What a look at a fault that should be on came to; `unknown`: nobody could say, such as while the API server is away. */
+export type Look = { seen: Sighting } | 'gone' | 'unknown';
+
+interface Found {
+  pod: KubeObject;
+  place: Place;
+}
+
+/** The API server could not say now; nothing was touched since, and it is to be tried again. */
+export class LaterError extends Error {
+  override readonly name = 'LaterError';
+}
+
+/** The fault of one injection on one target. Whatever is asked of it is done one after the other. */
+export class TargetFault {
+  /** Undo records that are not clean, in the order of the steps. */
+  readonly #records = new Map<string, JournalRecord>();
+  #pod: KubeObject | undefined;
+  #turn: Promise<unknown> = Promise.resolve();
+  #isUndone = false;
+  #isUnwanted = false;
+
+  constructor(
+    readonly tools: Tools,
+    readonly injection: { name: string; uid: string },
+    readonly target: Target,
+    readonly inputs: InjectionInputs,
+    records: readonly JournalRecord[] = [],
+  ) {
+    for (const record of records) this.#records.set(record.id, record);
+  }
+
+  /** Whether an undo record of it is open, so that something may be on the target. */
+  get isIntended(): boolean {
+    return this.#records.size > 0;
+  }
+
+  /** Whether this process has proven that nothing of it is left, since the last intent. */
+  get isUndone(): boolean {
+    return this.#isUndone;
+  }
+
+  /** From now on it is only taken back: what is being put on stops at the next step. */
+  giveUp(): void {
+    this.#isUnwanted = true;
+  }
+
+  /**
+   * Puts the fault on, from nothing or any part of it. When that fails, what was done is taken back.
+   * @throws LaterError when it could not be tried
+   */
+  apply(injection: Injection): Promise<{ outcome: Outcome; seen?: Sighting }> {
+    return this.#exclusive(async () => {
+      if (this.#isUnwanted) throw new LaterError('it is taken back');
+      try {
+        return { outcome: { result: 'done' }, seen: await this.#apply(injection) };
+      } catch (error) {
+        if (error instanceof LaterError) throw error;
+        if (error instanceof TargetGoneError) return { outcome: { result: 'gone' } };
+        return { outcome: { result: 'refused', message: messageOf(error) } };
+      }
+    });
+  }
+
+  /** Keeps the fault on, and looks at it. */
+  hold(): Promise<Look> {
+    return this.#exclusive(() => (this.#isUnwanted ? 'unknown' : this.#hold()));
+  }
+
+  /** Takes the fault back as far as anything may be on. The records stay open until `settle`. */
+  revert(): Promise<{ outcome: Outcome; evidence?: Sighting['evidence'] }> {
+    this.giveUp();
+    return this.#exclusive(async () => {
+      try {
+        return await this.#revert();
+      } catch (error) {
+        return { outcome: { result: 'refused', message: messageOf(error) } };
+      }
+    });
+  }
+
+  /** Closes the records, once it is recorded elsewhere that nothing is left. */
+  settle(): Promise<void> {
+    return this.#exclusive(async () => {
+      for (const id of [...this.#records.keys()]) {
+        await this.tools.journal.clean(id);
+        this.#records.delete(id);
+      }
+    });
+  }
+
+  /** Notes in the records why it is taken back, so that a restarted agent does not hold it again. */
+  async end(ended: NonNullable<JournalRecord['ended']>): Promise<void> {
+    this.giveUp();
+    for (const record of [...this.#records.values()]) {
+      const noted = { ...record, ended };
+      await this.tools.journal.intend(noted);
+      this.#records.set(record.id, noted);
+    }
+  }
+
+  #exclusive<T>(work: () => T | Promise<T>): Promise<T> {
+    const turn = this.#turn.then(work, work);
+    this.#turn = turn.catch(() => {});
+    return turn;
+  }
+
+  async #apply(injection: Injection): Promise<Sighting> {
+    const { pod, place } = await this.#find();
+    const steps = await this.#plan(injection);
+    const sightings: Sighting[] = [];
+    this.#isUndone = false;
+    try {
+      for (const [index, step] of steps.entries()) {
+        if (this.#isUnwanted) throw new Error('it was taken back while it was being put on');
+        sightings.push(await this.#applyStep(step, index, pod, place));
+      }
+    } catch (error) {
+      if (error instanceof LaterError && !this.isIntended) throw error;
+      await this.#revert().catch(() => {});
+      throw error instanceof LaterError ? new Error(error.message) : error;
+    }
+    return together(sightings);
+  }
+
+  async #plan(injection: Injection): Promise<AgentStep[]> {
+    const { fault, params } = faultOf(injection.spec);
+    if (fault.by !== 'Agent') throw new RefusedError(`${fault.name} is no fault that agents carry out`);
+    const plan = fault.plan(params, await this.tools.abilities());
+    if ('refusal' in plan) throw new RefusedError(plan.refusal);
+    return plan.steps;
+  }
+
+  /** Reads the target from the API server, and finds it on the node. */
+  async #find(): Promise<Found> {
+    const pod = await this.#read();
+    if (!pod) throw new TargetGoneError('the pod is gone');
+    return { pod, place: await this.tools.places.find(pod) };
+  }
+
+  /** The target as the API server has it; undefined when it has ended or is another pod. */
+  async #read(): Promise<KubeObject | undefined> {
+    const { namespace, name, uid } = this.target;
+    try {
+      const pod = await this.tools.client.get(pods, namespace, name, { timeoutMs: 5_000, priority: 'high' });
+      const hasEnded = pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed';
+      this.#pod = pod.metadata.uid === uid && !hasEnded ? pod : undefined;
+      return this.#pod;
+    } catch (error) {
+      if (error instanceof ApiError && error.isNotFound) return undefined;
+      if (error instanceof ApiError && error.isForbidden) throw new RefusedError(error.message);
+      throw new LaterError(messageOf(error), { cause: error });
+    }
+  }
+
+  async #applyStep(wanted: AgentStep, index: number, pod: KubeObject, place: Place): Promise<Sighting> {
+    const id = recordId(this.injection.uid, this.target.uid, index);
+    const known = await this.#reusable(id, place);
+    // What was begun is finished as it was meant, also when another version would plan it otherwise.
+    const step = known?.step ?? wanted;
+    const handler = handlerOf(this.tools.handlers, step);
+    const inputs = await this.#inputs(step, place, pod);
+    if (known) {
+      try {
+        await handler.apply(known.undo, place, inputs);
+        return await handler.hold(known.undo, place, inputs);
+      } catch (error) {
+        if (error instanceof TargetGoneError) throw error;
+        // What was there when it was prepared may have changed: from the beginning, once.
+        await handler.revert(known.undo, place);
+      }
+    }
+    const undo = await handler.prepare(step, place, id, inputs);
+    await this.#intend(id, step, undo, place);
+    await handler.apply(undo, place, inputs);
+    return handler.hold(undo, place, inputs);
+  }
+
+  async #inputs(step: AgentStep, place: Place, pod: KubeObject): Promise<Inputs> {
+    try {
+      return await this.inputs.of(step, place, pod, !this.isIntended);
+    } catch (error) {
+      if (error instanceof RefusedError) throw error;
+      throw new LaterError(messageOf(error), { cause: error });
+    }
+  }
+
+  /** The open record of a step when it is about this very namespace. */
+  async #reusable(id: string, place: Place): Promise<JournalRecord | undefined> {
+    const record = this.#records.get(id);
+    if (!record) return undefined;
+    if (record.bootId === this.tools.bootId && record.networkNamespace === place.networkNamespace) return record;
+    if (await this.tools.places.isGone(record)) return undefined;
+    throw new Error(`the pod's former network namespace ${record.networkNamespace} is still there`);
+  }
+
+  async #intend(id: string, step: AgentStep, undo: unknown, { networkNamespace }: Place): Promise<void> {
+    const { injection, target } = this;
+    const { bootId } = this.tools;
+    const at = { bootMilliseconds: await this.tools.bootMilliseconds() };
+    const record = { id, injection, target, step, undo, networkNamespace, bootId, at };
+    await this.tools.journal.intend(record);
+    this.#records.set(id, record);
+  }
+
+  async #hold(): Promise<Look> {
+    if (!this.isIntended) return this.#lost('this node holds no undo record of it');
+    const pod = this.#pod ?? (await this.#read().catch(() => undefined));
+    if (!pod) return this.#lost('the pod can not be read');
+    let place: Place;
+    try {
+      place = await this.tools.places.find(pod);
+    } catch (error) {
+      return this.#lost(messageOf(error));
+    }
+    const sightings: Sighting[] = [];
+    for (const { step, undo, networkNamespace } of this.#records.values()) {
+      if (networkNamespace !== place.networkNamespace) return this.#lost("the pod's network was made anew");
+      const inputs = await this.inputs.of(step, place, pod);
+      sightings.push(await handlerOf(this.tools.handlers, step).hold(undo, place, inputs));
+    }
+    return { seen: together(sightings) };
+  }
+
+  /** The fault is not where it was put: with the pod, or from a pod that is still there. */
+  async #lost(why: string): Promise<Look> {
+    let pod: KubeObject | undefined;
+    try {
+      pod = await this.#read();
+    } catch {
+      return 'unknown';
+    }
+    if (pod && !pod.metadata.deletionTimestamp) return { seen: { drift: why, evidence: {}, effective: false } };
+    for (const record of this.#records.values()) if (!(await this.tools.places.isGone(record))) return 'unknown';
+    return 'gone';
+  }
+
+  async #revert(): Promise<{ outcome: Outcome; evidence?: Sighting['evidence'] }> {
+    const evidence: Sighting[] = [];
+    let isThere = false;
+    for (const record of [...this.#records.values()].reverse()) {
+      const place = await this.#placeOf(record);
+      if (!place) continue;
+      isThere = true;
+      const handler: AnyHandler = handlerOf(this.tools.handlers, record.step);
+      evidence.push({ evidence: await handler.revert(record.undo, place), effective: false });
+    }
+    this.#isUndone = true;
+    const isAllGone = !isThere && this.isIntended;
+    return { outcome: { result: isAllGone ? 'gone' : 'done' }, evidence: together(evidence).evidence };
+  }
+
+  /** Where a record's fault is; undefined when that is gone. */
+  async #placeOf(record: JournalRecord): Promise<Place | undefined> {
+    if (record.bootId !== this.tools.bootId) return undefined;
+    try {
+      return await this.tools.places.findAgain(record);
+    } catch (error) {
+      if (error instanceof TargetGoneError) return undefined;
+      throw error;
+    }
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
