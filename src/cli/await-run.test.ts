@@ -15,7 +15,7 @@ let connection: Connection;
 const over = new AbortController();
 
 beforeAll(async () => {
-  cluster = await startCluster({ nodes: 1 });
+  cluster = await startCluster({ nodes: 1, isolation: 'loopback' });
   connection = connectTo(clusterAt(cluster.url), {}, 'test');
   await installCrds(connection.client);
 });

@@ -55,7 +55,7 @@ async function deployShop(cluster: Cluster, replicas: number): Promise<void> {
 
 describe('a cluster', () => {
   test('that stops leaves no process and no port', async () => {
-    const cluster = await startCluster({ nodes: 2 });
+    const cluster = await startCluster({ nodes: 2, isolation: 'loopback' });
     await deployShop(cluster, 2);
     const { clusterIP } = cluster.store.get('services', 'default', 'web')!.spec;
     await until(() => cluster.store.get('endpoints', 'default', 'web') !== undefined);
@@ -74,19 +74,19 @@ describe('a cluster', () => {
     const taken: Server = createServer().listen(0, '127.0.0.1');
     await until(() => taken.listening);
     const { port } = taken.address() as { port: number };
-    await expect(startCluster({ nodes: 1, port })).rejects.toThrow('EADDRINUSE');
+    await expect(startCluster({ nodes: 1, isolation: 'loopback', port })).rejects.toThrow('EADDRINUSE');
     taken.close();
   });
 
   test('that is given up during its start stops what it has started', async () => {
     const giveUp = new AbortController();
-    const starting = startCluster({ nodes: 1, signal: giveUp.signal });
+    const starting = startCluster({ nodes: 1, isolation: 'loopback', signal: giveUp.signal });
     giveUp.abort(new Error('changed my mind'));
     await expect(starting).rejects.toThrow('changed my mind');
   });
 
   test('shares the machine with another one', async () => {
-    const clusters = await Promise.all([startCluster({ nodes: 1 }), startCluster({ nodes: 1 })]);
+    const clusters = await Promise.all([0, 1].map(() => startCluster({ nodes: 1, isolation: 'loopback' })));
     try {
       await Promise.all(clusters.map((cluster) => deployShop(cluster, 1)));
       const addresses = clusters.map((cluster) => pods(cluster)[0]!.status.podIP);
@@ -115,7 +115,7 @@ withKubectl('kubectl', () => {
   let directory: string;
 
   beforeEach(async () => {
-    cluster = await startCluster({ nodes: 2 });
+    cluster = await startCluster({ nodes: 2, isolation: 'loopback' });
     directory = mkdtempSync(join(tmpdir(), 'squall-test-'));
     writeFileSync(join(directory, 'kubeconfig'), cluster.kubeconfig);
   });

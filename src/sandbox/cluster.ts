@@ -1,4 +1,6 @@
+import type { IsolationMode } from './isolation/isolation.js';
 import { createKnobs, type Knobs } from './knobs.js';
+import { startGateway } from './network/gateway.js';
 import { startApiServer } from './server/server.js';
 import { createStore } from './store/store.js';
 import type { Store } from './store/types.js';
@@ -24,14 +26,20 @@ export interface Cluster {
   kubeconfig: string;
   store: Store;
   knobs: Knobs;
+  /** How pods are kept apart. */
+  isolation: IsolationMode;
+  /** Why pods have no network namespaces, in words for people; undefined when they have. */
+  loopbackReason: string | undefined;
+  /** A folder that vanishes with the cluster, also when its process is killed. */
+  directory: string;
   /** Kills every process and frees every port and address; resolves when they are gone. May be called again. */
   stop(): Promise<void>;
 }
 
 /**
  * Starts an embedded cluster on loopback: API server, controllers, scheduler, and nodes `n1`, `n2`, … whose pods are real
- * processes. Rejects when the port is taken, where 127.0.0.0/8 does not work (only Linux has it), and with the signal's
- * reason; nothing is left running then.
+ * processes. Rejects when the port is taken, where 127.0.0.0/8 does not work (only Linux has it), when pods can't be kept
+ * apart as is wished, and with the signal's reason; nothing is left running then.
  */
 export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   const { port, knobs = createKnobs(), signal, ...workloadOptions } = options;
@@ -49,7 +57,12 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     const server = await startApiServer({ store, port, knobs, logs: workloads.logs });
     stops.push(server.close);
     signal?.throwIfAborted();
-    return { url: server.url, kubeconfig: kubeconfigFor(server.url), store, knobs, stop };
+    const { mode, reason, gateway, directory } = workloads.isolation;
+    if (gateway !== undefined) {
+      stops.push(await startGateway(gateway, Number(new URL(server.url).port)));
+    }
+    const facts = { isolation: mode, loopbackReason: reason, directory };
+    return { url: server.url, kubeconfig: kubeconfigFor(server.url), store, knobs, ...facts, stop };
   } catch (error) {
     await stop();
     throw error;

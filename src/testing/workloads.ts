@@ -43,7 +43,7 @@ export const webContainer = nodeContainer(serverProgram, {
 /** Starts a store with everything of a cluster but the API server, and ways to use it in tests. */
 export async function startTestWorkloads(options: Partial<WorkloadOptions> = {}) {
   const store = createStore();
-  const workloads = await startWorkloads(store, { nodes: 2, backoffFactor: 0.02, ...options });
+  const workloads = await startWorkloads(store, { nodes: 2, isolation: 'loopback', backoffFactor: 0.02, ...options });
   return { store, ...workloads, ...builders(store) };
 }
 

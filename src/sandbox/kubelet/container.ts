@@ -1,4 +1,5 @@
 import { timestamp } from '../controllers/objects.js';
+import type { ContainerRun, PodSandbox } from '../isolation/isolation.js';
 import type { Json, KubeObject } from '../store/types.js';
 import { Backoff } from './backoff.js';
 import { type ContainerProcess, type Launch, type ProcessExit, startContainerProcess } from './container-process.js';
@@ -7,12 +8,14 @@ import { type HandlerTarget, runHandler } from './handlers.js';
 import { type ContainerHealth, watchHealth } from './health.js';
 import type { KubeletContext } from './kubelet-context.js';
 import { LogBuffer } from './log-buffer.js';
+import { TerminationLog, terminationLogVariable } from './termination-log.js';
 
 /** What a container needs from the pod it is in. */
 export interface ContainerHost {
   context: KubeletContext;
   pod(): KubeObject;
   place: PodPlace;
+  sandbox: PodSandbox;
   /** The container's status has changed. */
   changed(): void;
 }
@@ -38,7 +41,9 @@ export class Container {
   log: LogBuffer | undefined;
   previousLog: LogBuffer | undefined;
   private process: ContainerProcess | undefined;
-  private launch: Launch | undefined;
+  private target: HandlerTarget | undefined;
+  private current: ContainerRun | undefined;
+  private terminationLog: TerminationLog | undefined;
   private containerID: string | undefined;
   private readonly stopping = new AbortController();
   private readonly backoff: Backoff;
@@ -142,13 +147,25 @@ export class Container {
     };
   }
 
-  private begin(launch: Launch): void {
-    const { context, pod, place } = this.host;
+  private begin({ command, environment, workingDirectory }: Launch): void {
+    const { context, pod, place, sandbox } = this.host;
+    const { watchdog, directory } = context.isolation;
     const log = new LogBuffer();
-    this.process = startContainerProcess(launch, log, context.watchdog);
+    const run = sandbox.newRun();
+    const termination = new TerminationLog(directory);
+    const variables = { ...environment, [terminationLogVariable]: termination.file };
+    const start = (what: string[], output: LogBuffer) =>
+      startContainerProcess(run.enter({ command: what, environment: variables, workingDirectory }), output, watchdog);
+    this.terminationLog = termination;
+    this.process = start(command, log);
     this.previousLog = this.log ?? this.previousLog;
     this.log = log;
-    this.launch = launch;
+    this.current = run;
+    this.target = {
+      podIP: place.podIPs[0]!,
+      container: this.spec,
+      start: (what) => start(what, new LogBuffer()),
+    };
     this.termSent = false;
     if (this.runs > 0) {
       this.restartCount += 1;
@@ -158,11 +175,10 @@ export class Container {
     if (this.process.pid === undefined) {
       return;
     }
-    this.containerID = `process://${this.process.pid}`;
+    this.containerID = `process://${run.id ?? this.process.pid}`;
     context.recorder.normal(pod(), 'Started', `Started container ${this.name}`);
-    const target = { podIP: place.podIP, container: this.spec, launch, watchdog: context.watchdog };
     this.state = { running: { startedAt: timestamp() } };
-    this.health = this.watchHealth(target);
+    this.health = this.watchHealth(this.target);
     this.host.changed();
   }
 
@@ -204,11 +220,10 @@ export class Container {
   }
 
   private async preStopThenTerm(graceSeconds: number): Promise<void> {
-    const { process } = this;
+    const { process, target } = this;
     const hook = this.standIn ? undefined : this.spec.lifecycle?.preStop;
-    if (hook !== undefined && this.launch !== undefined) {
-      const { context, place } = this.host;
-      const target = { podIP: place.podIP, container: this.spec, launch: this.launch, watchdog: context.watchdog };
+    if (hook !== undefined && target !== undefined) {
+      const { context } = this.host;
       const failure = await runHandler(
         hook,
         target,
@@ -242,6 +257,8 @@ export class Container {
   private finish(exit: ProcessExit, startedAt: number): void {
     this.health?.stop();
     this.ended.abort();
+    this.current?.end();
+    const message = exit.startError ?? this.terminationLog?.take();
     clearTimeout(this.killTimer);
     this.backoff.ran(Date.now() - startedAt);
     this.ready = false;
@@ -255,7 +272,7 @@ export class Container {
         exitCode: exit.code,
         signal: exit.signal,
         reason,
-        message: exit.startError,
+        message,
         startedAt: timestamp(startedAt),
         finishedAt: timestamp(),
         containerID: this.containerID,

@@ -8,7 +8,8 @@ export class ContainerConfigError extends Error {
 
 /** Where a pod runs: the addresses its fieldRefs can ask for. */
 export interface PodPlace {
-  podIP: string;
+  /** None while the pod has no network yet; the first one is its `podIP`. */
+  podIPs: readonly string[];
   hostIP: string;
 }
 
@@ -124,8 +125,8 @@ function fieldValue(pod: KubeObject, path: string, place: PodPlace): string {
     'metadata.uid': pod.metadata.uid,
     'spec.nodeName': pod.spec.nodeName,
     'spec.serviceAccountName': pod.spec.serviceAccountName ?? 'default',
-    'status.podIP': place.podIP,
-    'status.podIPs': place.podIP,
+    'status.podIP': place.podIPs[0],
+    'status.podIPs': place.podIPs.join(','),
     'status.hostIP': place.hostIP,
     'status.hostIPs': place.hostIP,
   };

@@ -3,17 +3,14 @@ import { request as httpsRequest } from 'node:https';
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Json } from '../store/types.js';
-import { type Launch, startContainerProcess } from './container-process.js';
-import { LogBuffer } from './log-buffer.js';
-import type { Watchdog } from './watchdog.js';
+import type { ContainerProcess } from './container-process.js';
 
 /** What a probe or a lifecycle hook needs to know of the container it is about. */
 export interface HandlerTarget {
   podIP: string;
   container: Json;
-  /** Environment and directory of the container, for exec. */
-  launch: Omit<Launch, 'command'>;
-  watchdog: Watchdog;
+  /** Starts a command inside of the container, for exec. */
+  start(command: string[]): ContainerProcess;
 }
 
 /** Undefined when the handler succeeded, otherwise why not. */
@@ -42,7 +39,7 @@ export function runHandler(handler: Json, target: HandlerTarget, signal: AbortSi
 }
 
 async function runExec(command: string[], target: HandlerTarget, signal: AbortSignal): Promise<HandlerResult> {
-  const process = startContainerProcess({ ...target.launch, command }, new LogBuffer(), target.watchdog);
+  const process = target.start(command);
   const kill = () => process.signal('SIGKILL');
   signal.addEventListener('abort', kill);
   const exit = await process.exited;

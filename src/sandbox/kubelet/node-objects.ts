@@ -16,7 +16,12 @@ export interface NodeRegistration {
   address: string;
   /** Without processes: it takes as many pods as anybody wants. */
   simulated: boolean;
+  /** Why no agent of Squall can work on it; undefined when one can. */
+  agentHint: string | undefined;
 }
+
+/** Where the controller of Squall looks for what to say about a missing agent. */
+const agentHintAnnotation = 'squall.dev/agent-hint';
 
 /** Creates the Node and its lease for each registration and keeps the leases fresh; returns how to stop. */
 export function registerNodes(store: Store, registrations: readonly NodeRegistration[]): () => void {
@@ -48,7 +53,7 @@ function renew(store: Store, name: string): void {
   });
 }
 
-function nodeObject({ name, address, simulated }: NodeRegistration, index: number) {
+function nodeObject({ name, address, simulated, agentHint }: NodeRegistration, index: number) {
   return {
     apiVersion: 'v1',
     kind: 'Node',
@@ -61,6 +66,7 @@ function nodeObject({ name, address, simulated }: NodeRegistration, index: numbe
         'topology.kubernetes.io/region': 'sandbox',
         'topology.kubernetes.io/zone': `z${(index % zones) + 1}`,
       },
+      annotations: agentHint === undefined ? undefined : { [agentHintAnnotation]: agentHint },
     },
     spec: {},
     status: nodeStatus(name, address, simulated),

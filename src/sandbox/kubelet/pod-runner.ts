@@ -1,4 +1,6 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { isTerminating, timestamp } from '../controllers/objects.js';
+import type { PodSandbox } from '../isolation/isolation.js';
 import type { LogLine, LogRequest } from '../server/log-source.js';
 import type { Json, KubeObject } from '../store/types.js';
 import { Container } from './container.js';
@@ -10,10 +12,13 @@ import { podStatus } from './pod-status.js';
 /** Marks pods in which something that only sleeps stands in for an image whose program the sandbox can't run. */
 export const standInAnnotation = 'squall.dev/stand-in';
 
+const sandboxRetryMilliseconds = 1_000;
+
 /** One pod on one node: starts its containers, keeps its status, and ends it when it is to go. */
 export class PodRunner {
   private readonly initContainers: Container[];
   private readonly containers: Container[];
+  private readonly sandbox: PodSandbox;
   private readonly place: PodPlace;
   private readonly startTime = timestamp();
   private initialized = false;
@@ -29,8 +34,10 @@ export class PodRunner {
     private pod: KubeObject,
     hostIP: string,
   ) {
-    this.place = { podIP: pod.spec.hostNetwork ? hostIP : context.addresses.allocate(), hostIP };
-    const host = { context, pod: () => this.pod, place: this.place, changed: () => this.publishSoon() };
+    this.sandbox = context.isolation.createSandbox(pod, hostIP);
+    this.place = { podIPs: [], hostIP };
+    const { sandbox, place } = this;
+    const host = { context, pod: () => this.pod, place, sandbox, changed: () => this.publishSoon() };
     const policy = pod.spec.restartPolicy ?? 'Always';
     const initPolicy = policy === 'Never' ? 'Never' : 'OnFailure';
     this.initContainers = (pod.spec.initContainers ?? []).map(
@@ -72,11 +79,7 @@ export class PodRunner {
     for (const container of this.all()) {
       end(container);
     }
-    this.left ??= this.finished.then(() => {
-      if (!this.pod.spec.hostNetwork) {
-        this.context.addresses.release(this.place.podIP);
-      }
-    });
+    this.left ??= this.finished.then(() => this.sandbox.close());
     return this.left;
   }
 
@@ -92,6 +95,27 @@ export class PodRunner {
   }
 
   private async run(): Promise<void> {
+    await this.openSandbox();
+    await this.runContainers();
+    // The status goes on showing the addresses of a pod that has completed.
+    await this.sandbox.close();
+  }
+
+  private async openSandbox(): Promise<void> {
+    while (!this.terminating && !this.gone) {
+      try {
+        await this.sandbox.open();
+        this.place.podIPs = this.sandbox.addresses;
+        return;
+      } catch (error) {
+        const { message } = error as Error;
+        this.context.recorder.warning(this.pod, 'FailedCreatePodSandBox', message);
+        await sleep(sandboxRetryMilliseconds);
+      }
+    }
+  }
+
+  private async runContainers(): Promise<void> {
     const sidecars: Promise<unknown>[] = [];
     for (const container of this.initContainers) {
       if (container.spec.restartPolicy === 'Always') {

@@ -23,8 +23,8 @@ export function podStatus(pod: KubeObject, facts: PodFacts): Json {
     phase: outcome ?? phaseOf(facts),
     hostIP: place.hostIP,
     hostIPs: [{ ip: place.hostIP }],
-    podIP: place.podIP,
-    podIPs: [{ ip: place.podIP }],
+    podIP: place.podIPs[0],
+    podIPs: place.podIPs.length > 0 ? place.podIPs.map((ip) => ({ ip })) : undefined,
     startTime: facts.startTime,
     containerStatuses: facts.containers,
     initContainerStatuses: facts.initContainers.length > 0 ? facts.initContainers : undefined,
@@ -49,7 +49,7 @@ function conditionsOf(pod: KubeObject, facts: PodFacts): ConditionUpdate[] {
       ? { type: 'Ready', status: 'False', reason: 'ReadinessGatesNotReady', message: closed.join(', ') }
       : { ...containersReady, type: 'Ready' };
   return [
-    { type: 'PodReadyToStartContainers', status: 'True' },
+    { type: 'PodReadyToStartContainers', status: facts.place.podIPs.length > 0 ? 'True' : 'False' },
     facts.initialized
       ? { type: 'Initialized', status: 'True', reason: facts.outcome === 'Succeeded' ? 'PodCompleted' : undefined }
       : { type: 'Initialized', status: 'False', reason: 'ContainersNotInitialized' },

@@ -45,7 +45,13 @@ export function startSimulatedKubelets(
       restartCount: 0,
     }));
     store.update('pods', pod.metadata.namespace, pod.metadata.name, (draft) => {
-      const facts = { place: { podIP, hostIP }, startTime, initialized: true, initContainers: [], containers };
+      const facts = {
+        place: { podIPs: [podIP], hostIP },
+        startTime,
+        initialized: true,
+        initContainers: [],
+        containers,
+      };
       draft.status = podStatus(draft, { ...facts, outcome: undefined });
     });
   }

@@ -22,8 +22,14 @@ interface ServicePort {
  * What kube-proxy does, in one process: TCP connections to a Service's cluster address go to its ready pods in turn.
  * With no ready pod nobody listens, so connections are refused at once, as kube-proxy's REJECT rule does. A connection
  * that stands is left alone until its pod or its client ends it.
+ *
+ * @param localAddress where its connections to pods come from; undefined: from wherever the kernel sends them
  */
-export function startServiceProxy(store: Store, recorder: EventRecorder): () => Promise<void> {
+export function startServiceProxy(
+  store: Store,
+  recorder: EventRecorder,
+  localAddress: string | undefined,
+): () => Promise<void> {
   const ports = new Map<string, ServicePort>();
   const sockets = new Set<Socket>();
 
@@ -75,7 +81,7 @@ export function startServiceProxy(store: Store, recorder: EventRecorder): () => 
       client.resetAndDestroy();
       return;
     }
-    const upstream = connect({ ...backend, allowHalfOpen: true, noDelay: true });
+    const upstream = connect({ ...backend, localAddress, allowHalfOpen: true, noDelay: true });
     track(upstream);
     client.pipe(upstream);
     upstream.pipe(client);
