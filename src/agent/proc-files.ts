@@ -1,0 +1,77 @@
+import { closeSync, openSync, readlinkSync, readSync } from 'node:fs';
+
+/** Files of procfs that tell of one process are read up to this size. */
+const buffer = Buffer.alloc(64 * 1024);
+
+/**
+ * Reads a file of procfs, at most its first 64 KiB. Synchronous, because the kernel answers from memory and a thread for
+ * each of thousands of files would cost more than it takes.
+ * @returns undefined when the process ended, or ends while it is read
+ * @throws Error for any other reason
+ */
+export function readProcFile(path: string): string | undefined {
+  return unlessEnded(() => {
+    const file = openSync(path, 'r');
+    try {
+      let size = 0;
+      for (let read = 1; read > 0 && size < buffer.length; size += read) {
+        read = readSync(file, buffer, size, buffer.length - size, null);
+      }
+      return buffer.toString('utf8', 0, size);
+    } finally {
+      closeSync(file);
+    }
+  });
+}
+
+/**
+ * Reads what a link of procfs points to, such as `net:[4026532008]`.
+ * @returns undefined when the process ended or is a zombie
+ * @throws Error that names the capability that is missing when it is not allowed
+ */
+export function readProcLink(path: string): string | undefined {
+  return unlessEnded(() => readlinkSync(path));
+}
+
+function unlessEnded<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ESRCH') return undefined;
+    if (code === 'EACCES' || code === 'EPERM') {
+      throw new Error(
+        `the agent may not look at processes of others: it lacks SYS_PTRACE (${(error as Error).message})`,
+      );
+    }
+    throw error;
+  }
+}
+
+/** What /proc/PID/stat says of a process. */
+export interface ProcStat {
+  name: string;
+  /** It has ended, and only waits for its parent to ask. */
+  isZombie: boolean;
+  isKernelThread: boolean;
+  /** Ticks since boot. */
+  startTime: string;
+}
+
+/** PF_KTHREAD of the kernel's include/linux/sched.h. */
+const KERNEL_THREAD = 0x0020_0000;
+
+/** Reads the text of /proc/PID/stat, see proc_pid_stat(5). Names may hold anything, also spaces and parentheses. */
+export function parseStat(text: string): ProcStat {
+  const end = text.lastIndexOf(')');
+  const fields = text.slice(end + 2).split(' ');
+  const field = (number: number) => fields[number - 3] ?? '';
+  // The first thread of a process may end before the others: it is a zombie then, and the process is not.
+  const threads = Number(field(20));
+  return {
+    name: text.slice(text.indexOf('(') + 1, end),
+    isZombie: /^[ZXx]$/.test(field(3)) && threads <= 1,
+    isKernelThread: (Number(field(9)) & KERNEL_THREAD) !== 0,
+    startTime: field(22),
+  };
+}
