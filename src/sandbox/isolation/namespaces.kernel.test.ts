@@ -70,7 +70,11 @@ describe('a container', () => {
     await until(() => isPodReady(cluster.pod('worker')));
     const before = { ...status('worker'), pid: processesOf(status('worker').containerID)[0]! };
     const network = networkOf(before.pid);
-    expect(cgroupsOf(before.pid).filter((path) => /\/squall-sandbox-[0-9a-f]{8}\/kubepods\/besteffort\/pod[-0-9a-f]{36}\/[0-9a-f]{64}$/.test(path))).not.toEqual([]);
+    expect(
+      cgroupsOf(before.pid).filter((path) =>
+        /\/squall-sandbox-[0-9a-f]{8}\/kubepods\/besteffort\/pod[-0-9a-f]{36}\/[0-9a-f]{64}$/.test(path),
+      ),
+    ).not.toEqual([]);
     process.kill(before.pid, 'SIGKILL');
     await until(() => status('worker').restartCount === 1 && isPodReady(cluster.pod('worker')));
     expect(status('worker').containerID).not.toBe(before.containerID);

@@ -1,14 +1,14 @@
 import { timestamp } from '../controllers/objects.js';
-import type { ContainerRun, PodSandbox } from '../isolation/isolation.js';
+import type { PodSandbox } from '../isolation/isolation.js';
 import type { Json, KubeObject } from '../store/types.js';
 import { Backoff } from './backoff.js';
-import { type ContainerProcess, type Launch, type ProcessExit, startContainerProcess } from './container-process.js';
+import type { Launch, ProcessExit } from './container-process.js';
+import { type StartedContainer, startContainer } from './container-start.js';
 import { ContainerConfigError, containerEnvironment, expandVariables, type PodPlace } from './environment.js';
 import { type HandlerTarget, runHandler } from './handlers.js';
 import { type ContainerHealth, watchHealth } from './health.js';
 import type { KubeletContext } from './kubelet-context.js';
-import { LogBuffer } from './log-buffer.js';
-import { TerminationLog, terminationLogVariable } from './termination-log.js';
+import type { LogBuffer } from './log-buffer.js';
 
 /** What a container needs from the pod it is in. */
 export interface ContainerHost {
@@ -40,10 +40,8 @@ export class Container {
   started = false;
   log: LogBuffer | undefined;
   previousLog: LogBuffer | undefined;
-  private process: ContainerProcess | undefined;
+  private current: StartedContainer | undefined;
   private target: HandlerTarget | undefined;
-  private current: ContainerRun | undefined;
-  private terminationLog: TerminationLog | undefined;
   private containerID: string | undefined;
   private readonly stopping = new AbortController();
   private readonly backoff: Backoff;
@@ -96,7 +94,7 @@ export class Container {
   /** SIGKILL, now. */
   kill(): void {
     this.stopping.abort();
-    this.process?.signal('SIGKILL');
+    this.current?.process.signal('SIGKILL');
   }
 
   /** The container's entry in the pod's status. */
@@ -125,8 +123,7 @@ export class Container {
       this.host.context.recorder.warning(this.host.pod(), 'Failed', `Error: ${message}`);
       return undefined;
     }
-    const process = this.process!;
-    const exit = await process.exited;
+    const exit = await this.current!.process.exited;
     this.finish(exit, startedAt);
     return exit;
   }
@@ -147,35 +144,23 @@ export class Container {
     };
   }
 
-  private begin({ command, environment, workingDirectory }: Launch): void {
+  private begin(launch: Launch): void {
     const { context, pod, place, sandbox } = this.host;
-    const { watchdog, directory } = context.isolation;
-    const log = new LogBuffer();
-    const run = sandbox.newRun();
-    const termination = new TerminationLog(directory);
-    const variables = { ...environment, [terminationLogVariable]: termination.file };
-    const start = (what: string[], output: LogBuffer) =>
-      startContainerProcess(run.enter({ command: what, environment: variables, workingDirectory }), output, watchdog);
-    this.terminationLog = termination;
-    this.process = start(command, log);
+    const current = startContainer(launch, sandbox, context.isolation);
+    this.current = current;
     this.previousLog = this.log ?? this.previousLog;
-    this.log = log;
-    this.current = run;
-    this.target = {
-      podIP: place.podIPs[0]!,
-      container: this.spec,
-      start: (what) => start(what, new LogBuffer()),
-    };
+    this.log = current.log;
+    this.target = { podIP: place.podIPs[0]!, container: this.spec, start: current.exec };
     this.termSent = false;
     if (this.runs > 0) {
       this.restartCount += 1;
     }
     this.runs += 1;
     this.ended = new AbortController();
-    if (this.process.pid === undefined) {
+    if (current.containerID === undefined) {
       return;
     }
-    this.containerID = `process://${run.id ?? this.process.pid}`;
+    this.containerID = current.containerID;
     context.recorder.normal(pod(), 'Started', `Started container ${this.name}`);
     this.state = { running: { startedAt: timestamp() } };
     this.health = this.watchHealth(this.target);
@@ -220,7 +205,7 @@ export class Container {
   }
 
   private async preStopThenTerm(graceSeconds: number): Promise<void> {
-    const { process, target } = this;
+    const { current, target } = this;
     const hook = this.standIn ? undefined : this.spec.lifecycle?.preStop;
     if (hook !== undefined && target !== undefined) {
       const { context } = this.host;
@@ -229,36 +214,35 @@ export class Container {
         target,
         AbortSignal.any([AbortSignal.timeout(graceSeconds * 1000), this.ended.signal]),
       );
-      if (failure !== undefined && process === this.process && this.state.running) {
+      if (failure !== undefined && current === this.current && this.state.running) {
         context.recorder.warning(this.host.pod(), 'FailedPreStopHook', `PreStopHook failed: ${failure}`);
       }
     }
-    if (process === this.process) {
+    if (current === this.current) {
       this.sendTerm();
     }
   }
 
   private graceOver(): void {
     if (this.termSent) {
-      this.process?.signal('SIGKILL');
+      this.current?.process.signal('SIGKILL');
       return;
     }
     this.sendTerm();
-    this.killTimer = setTimeout(() => this.process?.signal('SIGKILL'), minimumTermMilliseconds);
+    this.killTimer = setTimeout(() => this.current?.process.signal('SIGKILL'), minimumTermMilliseconds);
   }
 
   private sendTerm(): void {
     if (!this.termSent) {
       this.termSent = true;
-      this.process?.signal('SIGTERM');
+      this.current?.process.signal('SIGTERM');
     }
   }
 
   private finish(exit: ProcessExit, startedAt: number): void {
     this.health?.stop();
     this.ended.abort();
-    this.current?.end();
-    const message = exit.startError ?? this.terminationLog?.take();
+    const message = this.current?.end();
     clearTimeout(this.killTimer);
     this.backoff.ran(Date.now() - startedAt);
     this.ready = false;
@@ -272,7 +256,7 @@ export class Container {
         exitCode: exit.code,
         signal: exit.signal,
         reason,
-        message,
+        message: exit.startError ?? message,
         startedAt: timestamp(startedAt),
         finishedAt: timestamp(),
         containerID: this.containerID,

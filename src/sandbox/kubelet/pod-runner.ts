@@ -3,7 +3,7 @@ import { isTerminating, timestamp } from '../controllers/objects.js';
 import type { PodSandbox } from '../isolation/isolation.js';
 import type { LogLine, LogRequest } from '../server/log-source.js';
 import type { Json, KubeObject } from '../store/types.js';
-import { Container } from './container.js';
+import { Container, type ContainerHost } from './container.js';
 import type { ProcessExit } from './container-process.js';
 import type { PodPlace } from './environment.js';
 import type { KubeletContext } from './kubelet-context.js';
@@ -20,6 +20,10 @@ export class PodRunner {
   private readonly containers: Container[];
   private readonly sandbox: PodSandbox;
   private readonly place: PodPlace;
+  private readonly host: ContainerHost;
+  /** In the order of the spec; those that somebody added while the pod ran, each of which runs once. */
+  private readonly ephemeralContainers: Container[] = [];
+  private readonly ephemeralRuns: Promise<unknown>[] = [];
   private readonly startTime = timestamp();
   private initialized = false;
   private outcome: 'Succeeded' | 'Failed' | undefined;
@@ -37,7 +41,8 @@ export class PodRunner {
     this.sandbox = context.isolation.createSandbox(pod, hostIP);
     this.place = { podIPs: [], hostIP };
     const { sandbox, place } = this;
-    const host = { context, pod: () => this.pod, place, sandbox, changed: () => this.publishSoon() };
+    const host: ContainerHost = { context, pod: () => this.pod, place, sandbox, changed: () => this.publishSoon() };
+    this.host = host;
     const policy = pod.spec.restartPolicy ?? 'Always';
     const initPolicy = policy === 'Never' ? 'Never' : 'OnFailure';
     this.initContainers = (pod.spec.initContainers ?? []).map(
@@ -58,8 +63,26 @@ export class PodRunner {
     this.pod = pod;
     if (isTerminating(pod)) {
       this.terminate(pod.metadata.deletionGracePeriodSeconds ?? 0);
-    } else if (pod.spec.readinessGates !== undefined) {
+      return;
+    }
+    this.startEphemeral();
+    if (pod.spec.readinessGates !== undefined) {
       this.publishSoon();
+    }
+  }
+
+  /** Starts the ephemeral containers that are new, once the pod has a network and until it has ended. */
+  private startEphemeral(): void {
+    if (this.place.podIPs.length === 0 || this.outcome !== undefined || this.gone) {
+      return;
+    }
+    const known = new Set(this.ephemeralContainers.map(({ name }) => name));
+    for (const spec of this.pod.spec.ephemeralContainers ?? []) {
+      if (!known.has(spec.name)) {
+        const container = new Container(spec, this.host, 'Never');
+        this.ephemeralContainers.push(container);
+        this.ephemeralRuns.push(container.run());
+      }
     }
   }
 
@@ -91,12 +114,17 @@ export class PodRunner {
   }
 
   private all(): Container[] {
-    return [...this.initContainers, ...this.containers];
+    return [...this.initContainers, ...this.containers, ...this.ephemeralContainers];
   }
 
   private async run(): Promise<void> {
     await this.openSandbox();
+    this.startEphemeral();
     await this.runContainers();
+    for (const container of this.ephemeralContainers) {
+      container.stop(this.pod.spec.terminationGracePeriodSeconds ?? 30);
+    }
+    await Promise.all(this.ephemeralRuns);
     // The status goes on showing the addresses of a pod that has completed.
     await this.sandbox.close();
   }
@@ -196,6 +224,7 @@ export class PodRunner {
         initialized: this.initialized,
         initContainers: this.initContainers.map((container) => container.status()),
         containers: this.containers.map((container) => container.status()),
+        ephemeralContainers: this.ephemeralContainers.map((container) => container.status()),
         outcome: this.outcome,
       });
     });

@@ -3,6 +3,8 @@ import { cloneJson } from '../json.js';
 import type { Json, KubeObject } from '../store/types.js';
 import type { PodPlace } from './environment.js';
 
+const maxMessageBytes = 12_288;
+
 /** What the kubelet knows of a pod that its status has to tell. */
 export interface PodFacts {
   place: PodPlace;
@@ -11,6 +13,7 @@ export interface PodFacts {
   /** Statuses of containers, in the order of the spec. */
   initContainers: Json[];
   containers: Json[];
+  ephemeralContainers: Json[];
   /** Set when no container will run again. */
   outcome: 'Succeeded' | 'Failed' | undefined;
 }
@@ -28,11 +31,25 @@ export function podStatus(pod: KubeObject, facts: PodFacts): Json {
     startTime: facts.startTime,
     containerStatuses: facts.containers,
     initContainerStatuses: facts.initContainers.length > 0 ? facts.initContainers : undefined,
+    ephemeralContainerStatuses: facts.ephemeralContainers.length > 0 ? facts.ephemeralContainers : undefined,
   });
+  shareMessages([...facts.containers, ...facts.initContainers, ...facts.ephemeralContainers]);
   for (const condition of conditionsOf(pod, facts)) {
     setCondition(status, condition);
   }
   return status;
+}
+
+/** All termination messages of a pod together have 12 KiB, an equal part for each container (k8s `normalizeStatus`). */
+function shareMessages(statuses: Json[]): void {
+  const most = Math.floor(maxMessageBytes / statuses.length);
+  for (const { state, lastState } of statuses) {
+    for (const terminated of [state.terminated, lastState.terminated]) {
+      if (terminated?.message !== undefined) {
+        terminated.message = Buffer.from(terminated.message).subarray(0, most).toString('utf8');
+      }
+    }
+  }
 }
 
 function phaseOf({ initialized, containers }: PodFacts): string {

@@ -44,15 +44,10 @@ export function startSimulatedKubelets(
       started: true,
       restartCount: 0,
     }));
+    const others = { initContainers: [], ephemeralContainers: [], outcome: undefined };
     store.update('pods', pod.metadata.namespace, pod.metadata.name, (draft) => {
-      const facts = {
-        place: { podIPs: [podIP], hostIP },
-        startTime,
-        initialized: true,
-        initContainers: [],
-        containers,
-      };
-      draft.status = podStatus(draft, { ...facts, outcome: undefined });
+      const facts = { place: { podIPs: [podIP], hostIP }, startTime, initialized: true, containers };
+      draft.status = podStatus(draft, { ...facts, ...others });
     });
   }
 

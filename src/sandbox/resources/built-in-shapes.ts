@@ -1,6 +1,13 @@
 /** Fields every object has at its top. */
 const OBJECT = 'apiVersion:s kind:s metadata:ObjectMeta';
 
+/** Fields of a container of any sort. */
+const CONTAINER = `name:s image:s command:[s] args:[s] workingDir:s ports:[ContainerPort/containerPort] envFrom:[EnvFrom]
+    env:[EnvVar/name] resources:Resources resizePolicy:[any] restartPolicy:s restartPolicyRules:[any]
+    volumeMounts:[VolumeMount/mountPath] volumeDevices:[any] livenessProbe:Probe readinessProbe:Probe startupProbe:Probe
+    lifecycle:Lifecycle terminationMessagePath:s terminationMessagePolicy:s imagePullPolicy:s securityContext:any
+    stdin:b stdinOnce:b tty:b`;
+
 /**
  * Fields of the built-in kinds, from the API reference of Kubernetes 1.34. In `name:shape` a shape is `s` string, `i`
  * integer, `b` boolean, `q` quantity, `x` integer or string, `t` time, `m` time in microseconds, `y` base64, `any`, the
@@ -21,7 +28,7 @@ export const BUILT_IN_SHAPES: Record<string, string> = {
 
   Pod: `${OBJECT} spec:PodSpec status:PodStatus`,
   PodTemplate: 'metadata:ObjectMeta spec:PodSpec',
-  PodSpec: `volumes:[Volume/name] initContainers:[Container/name] containers:[Container/name] ephemeralContainers:[any]
+  PodSpec: `volumes:[Volume/name] initContainers:[Container/name] containers:[Container/name] ephemeralContainers:[EphemeralContainer/name]
     restartPolicy:s terminationGracePeriodSeconds:i activeDeadlineSeconds:i dnsPolicy:s nodeSelector:{s}
     serviceAccountName:s serviceAccount:s automountServiceAccountToken:b nodeName:s hostNetwork:b hostPID:b hostIPC:b
     shareProcessNamespace:b securityContext:any imagePullSecrets:[LocalObjectReference/name] hostname:s subdomain:s
@@ -36,11 +43,8 @@ export const BUILT_IN_SHAPES: Record<string, string> = {
   Toleration: 'key:s operator:s value:s effect:s tolerationSeconds:i',
   TopologySpread: `maxSkew:i topologyKey:s whenUnsatisfiable:s labelSelector:LabelSelector minDomains:i
     nodeAffinityPolicy:s nodeTaintsPolicy:s matchLabelKeys:[s]`,
-  Container: `name:s image:s command:[s] args:[s] workingDir:s ports:[ContainerPort/containerPort] envFrom:[EnvFrom]
-    env:[EnvVar/name] resources:Resources resizePolicy:[any] restartPolicy:s restartPolicyRules:[any]
-    volumeMounts:[VolumeMount/mountPath] volumeDevices:[any] livenessProbe:Probe readinessProbe:Probe startupProbe:Probe
-    lifecycle:Lifecycle terminationMessagePath:s terminationMessagePolicy:s imagePullPolicy:s securityContext:any
-    stdin:b stdinOnce:b tty:b`,
+  Container: CONTAINER,
+  EphemeralContainer: `${CONTAINER} targetContainerName:s`,
   ContainerPort: 'name:s hostPort:i containerPort:i protocol:s hostIP:s',
   EnvFrom: 'prefix:s configMapRef:OptionalReference secretRef:OptionalReference',
   OptionalReference: 'name:s optional:b',

@@ -30,6 +30,7 @@ const DECLARATIONS: Declaration[] = [
     status: true,
     subresources: [
       { name: 'binding', kind: 'Binding', verbs: ['create'] },
+      { name: 'ephemeralcontainers', kind: 'Pod', verbs: WRITE },
       { name: 'eviction', kind: 'Eviction', verbs: ['create'], group: 'policy', version: 'v1' },
       { name: 'log', kind: 'Pod', verbs: ['get'] },
     ],

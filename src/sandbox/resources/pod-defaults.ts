@@ -12,7 +12,7 @@ export function defaultPodSpec(spec: Json): void {
   spec.terminationGracePeriodSeconds ??= 30;
   spec.schedulerName ??= 'default-scheduler';
   spec.securityContext ??= {};
-  for (const list of [spec.containers, spec.initContainers]) {
+  for (const list of [spec.containers, spec.initContainers, spec.ephemeralContainers]) {
     for (const container of arrayOf(list)) {
       defaultContainer(container);
     }

@@ -12,6 +12,9 @@ const IMMUTABLE =
 /** Checks a new pod. */
 export function validatePod(problems: Problems, pod: KubeObject): void {
   validatePodSpec(problems, 'spec', pod.spec);
+  if (arrayOf(pod.spec.ephemeralContainers).length > 0) {
+    problems.forbidden('spec.ephemeralContainers', 'cannot be set on create');
+  }
 }
 
 /** Checks a pod's spec, in a pod or in a template at `path`. */
@@ -40,7 +43,8 @@ export function validatePodSpec(problems: Problems, path: string, spec: Json): v
   check('containers');
 }
 
-function validateContainer(problems: Problems, field: string, container: Json, volumes: string[]): void {
+/** Checks what any container, of a pod or of a template, must be like. */
+export function validateContainer(problems: Problems, field: string, container: Json, volumes: string[]): void {
   problems.matches(`${field}.name`, container.name, DNS_LABEL, DNS_LABEL_RULE);
   if (!container.image) {
     problems.required(`${field}.image`);

@@ -16,6 +16,10 @@ export class Problems {
     this.add('FieldValueForbidden', field, `Forbidden: ${why}`);
   }
 
+  notFound(field: string, value: unknown): void {
+    this.add('FieldValueNotFound', field, `Not found: ${shown(value)}`);
+  }
+
   duplicate(field: string, value: unknown): void {
     this.add('FieldValueDuplicate', field, `Duplicate value: ${shown(value)}`);
   }

@@ -1,6 +1,8 @@
 import { type ApiError, badRequest, invalid, type StatusCause } from '../api-error.js';
 import { isRecord } from '../json.js';
+import { validateEphemeralContainers } from '../resources/ephemeral-validation.js';
 import { validateMetadata } from '../resources/metadata-validation.js';
+import { Problems } from '../resources/problems.js';
 import { apiVersionOf, qualifiedKind, type ResourceType } from '../resources/resource-type.js';
 import { checkShape, dropUnknown } from '../resources/shape.js';
 import { validateBuiltIn } from '../resources/validation.js';
@@ -146,6 +148,11 @@ export function refuseInvalid(
   const all = [...validateMetadata(type, next, previous), ...causes];
   if (type.admit === undefined && subresource === undefined) {
     all.push(...validateBuiltIn(type.resource, next, previous));
+  }
+  if (subresource === 'ephemeralcontainers' && previous !== undefined) {
+    const problems = new Problems();
+    validateEphemeralContainers(problems, next, previous);
+    all.push(...problems.causes);
   }
   if (all.length > 0) {
     throw invalid(qualifiedKind(type), next.metadata.name, all);

@@ -66,7 +66,8 @@ function logRequestOf(pod: KubeObject, query: URLSearchParams, now: Date): LogRe
 }
 
 function containerOf({ metadata, spec }: KubeObject, wanted: string | null): string {
-  const names: string[] = [...arrayOf(spec.containers), ...arrayOf(spec.initContainers)].map(({ name }) => name);
+  const lists = [spec.containers, spec.initContainers, spec.ephemeralContainers];
+  const names: string[] = lists.flatMap(arrayOf).map(({ name }) => name);
   if (wanted) {
     if (!names.includes(wanted)) {
       throw badRequest(`container ${wanted} is not valid for pod ${metadata.name}`);

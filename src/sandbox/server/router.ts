@@ -30,12 +30,14 @@ const ON_OBJECT: Record<string, Handler> = {
   PATCH: handlePatch,
   DELETE: handleDelete,
 };
-const ON_STATUS: Record<string, Handler> = { GET: handleGet, PUT: handleUpdate, PATCH: handlePatch };
+/** Those that change a part of the object and answer with all of it. */
+const ON_PART: Record<string, Handler> = { GET: handleGet, PUT: handleUpdate, PATCH: handlePatch };
 const ON_SCALE: Record<string, Handler> = { GET: handleScale, PUT: handleScale, PATCH: handleScale };
 const ON_POD: Record<string, Record<string, Handler>> = {
   log: { GET: handleLog },
   eviction: { POST: handleEviction },
   binding: { POST: handleBinding },
+  ephemeralcontainers: ON_PART,
 };
 /** What a real server has and the sandbox leaves out, by `plural/subresource`. */
 const LEFT_OUT = [
@@ -43,7 +45,6 @@ const LEFT_OUT = [
   'pods/attach',
   'pods/portforward',
   'pods/proxy',
-  'pods/ephemeralcontainers',
   'pods/resize',
   'services/proxy',
   'nodes/proxy',
@@ -153,7 +154,7 @@ function subresourceHandlers(type: ResourceType, subresource: string): Record<st
     return undefined;
   }
   if (subresource === 'status') {
-    return ON_STATUS;
+    return ON_PART;
   }
   if (subresource === 'scale') {
     return ON_SCALE;

@@ -3,8 +3,8 @@ import type { ResourceType } from '../resources/resource-type.js';
 import type { Json, KubeObject } from '../store/types.js';
 
 /**
- * What an update makes of an object: `/status` changes the status alone, the main resource everything but a status
- * that is a subresource, and the fields the server owns stay.
+ * What an update makes of an object: `/status` changes the status alone, `/ephemeralcontainers` these, the main resource
+ * everything but a status that is a subresource; and the fields the server owns stay.
  */
 export function nextObject(
   type: ResourceType,
@@ -17,6 +17,10 @@ export function nextObject(
   }
   if (subresource === 'finalize') {
     return { ...current, metadata: versioned(wanted, current), spec: wanted.spec };
+  }
+  if (subresource === 'ephemeralcontainers') {
+    const spec = { ...current.spec, ephemeralContainers: wanted.spec?.ephemeralContainers };
+    return { ...current, metadata: versioned(wanted, current), spec };
   }
   const { managedFields: _managedFields, ...metadata } = wanted.metadata as KubeObject['metadata'] & {
     managedFields?: unknown;
