@@ -5,7 +5,7 @@ import { TargetGoneError } from './handler.js';
 import type { Output, ProgramOptions, RunProgram } from './place.js';
 import { readProcLink } from './proc-files.js';
 import type { Processes } from './processes.js';
-import { notInstalled } from './run-program.js';
+import { refuseFailedStart } from './run-program.js';
 
 /** What ways into a network namespace are looked for with. */
 export interface EntranceContext {
@@ -47,7 +47,7 @@ export class NetworkEntrance {
     try {
       const path = `/proc/${process.pid}/fd/${descriptor}`;
       const output = await this.context.run('nsenter', [`--net=${path}`, '--', program, ...args], options);
-      refuseFailedEntry(program, output);
+      refuseFailedStart('nsenter', program, output);
       return output;
     } finally {
       closeSync(descriptor);
@@ -92,14 +92,6 @@ export class NetworkEntrance {
     closeSync(descriptor);
     return undefined;
   }
-}
-
-/** What nsenter says when it could not even start the program must not be taken for the program's answer. */
-function refuseFailedEntry(program: string, { code, stderr }: Output): void {
-  if (code === 0 || !stderr.startsWith('nsenter: ')) return;
-  if (stderr.includes('failed to execute') && stderr.includes('No such file')) throw notInstalled(program);
-  const hint = stderr.includes('not permitted') ? ' (the agent lacks SYS_ADMIN or SYS_PTRACE)' : '';
-  throw new Error(`can't enter the pod's network namespace: ${stderr.trim()}${hint}`);
 }
 
 /**

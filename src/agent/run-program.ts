@@ -26,6 +26,17 @@ export function notInstalled(program: string): Error {
 }
 
 /**
+ * Keeps what nsenter or unshare say when they could not even start the program from being taken for its answer.
+ * @throws Error that says why the program was not started
+ */
+export function refuseFailedStart(starter: 'nsenter' | 'unshare', program: string, { code, stderr }: Output): void {
+  if (code === 0 || !stderr.startsWith(`${starter}: `)) return;
+  if (stderr.includes('failed to execute') && stderr.includes('No such file')) throw notInstalled(program);
+  const hint = stderr.includes('not permitted') ? ' (the agent lacks SYS_ADMIN)' : '';
+  throw new Error(`${program} can't be run in another network namespace: ${stderr.trim()}${hint}`);
+}
+
+/**
  * Runs a program from an argument array, without a shell, in `/` and with an environment of its own.
  *
  * Resolves with the exit code also when the program fails. Rejects with an Error that names the program when it is not

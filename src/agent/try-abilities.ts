@@ -1,0 +1,107 @@
+import { type Abilities, type Ability, abilities } from '../faults/abilities.js';
+import type { RunProgram } from './place.js';
+import { Processes } from './processes.js';
+import { refuseFailedStart } from './run-program.js';
+
+/** One program with its input, to be tried in a network namespace of its own, which ends with the program. */
+interface Trial {
+  program: 'nft' | 'tc' | 'ip';
+  args: readonly string[];
+  input?: string;
+  /** The part of the kernel that is missing when the program says so. */
+  part: string;
+}
+
+const lines = (...all: string[]) => `${all.join('\n')}\n`;
+
+const tables = lines(
+  'table inet squall_try {',
+  'set armed { type ether_type; flags timeout; elements = { ip timeout 30s, ip6 timeout 30s }',
+  '}',
+  'set endpoints { type ipv4_addr . inet_proto . inet_service',
+  '}',
+  'chain egress {',
+  'type filter hook postrouting priority mangle; policy accept;',
+  'meta protocol != @armed return',
+  'ip daddr . meta l4proto . th dport @endpoints numgen random mod 1000 < 300 counter drop',
+  'meta priority set 5351:1 counter',
+  '}',
+  '}',
+  'table netdev squall_try {',
+  'chain ingress {',
+  'type filter hook ingress device "lo" priority 0; policy accept;',
+  'counter fwd to "lo"',
+  '}',
+  '}',
+);
+
+const redirect = lines(
+  'table inet squall_try {',
+  'chain output {',
+  'type nat hook output priority -100; policy accept;',
+  'tcp dport 1 redirect to :2',
+  '}',
+  '}',
+);
+
+const classes = [
+  'qdisc add dev lo root handle 5351: htb default 0',
+  'class add dev lo parent 5351: classid 5351:1 htb rate 1gbit',
+];
+
+/** What is tried for each ability is the least that uses all it stands for. */
+const trials: Readonly<Record<Exclude<Ability, 'processes'>, Trial>> = {
+  nft: { program: 'nft', args: ['-f', '-'], input: tables, part: 'nf_tables (inet, netdev, fwd, numgen)' },
+  htb: {
+    program: 'tc',
+    args: ['-batch', '-'],
+    input: lines(
+      ...classes,
+      'qdisc add dev lo parent 5351:1 handle 1: tbf rate 1mbit burst 10kb limit 10kb',
+      'class add dev lo parent 5351: classid 5351:2 htb rate 1gbit',
+      'qdisc add dev lo parent 5351:2 blackhole',
+    ),
+    part: 'sch_htb or sch_tbf',
+  },
+  netem: { program: 'tc', args: 'qdisc add dev lo root netem delay 1ms'.split(' '), part: 'sch_netem' },
+  ifb: { program: 'ip', args: 'link add squall0 type ifb'.split(' '), part: 'ifb' },
+  redirect: { program: 'nft', args: ['-f', '-'], input: redirect, part: 'nft_redir' },
+};
+
+/**
+ * Finds out what can be done on this node, by doing it: each in a network namespace that is made for it and ends with
+ * the one program that is in it, so that nothing can be left behind, also when the agent is killed meanwhile.
+ * @param run runs programs where the agent runs
+ */
+export async function tryAbilities(run: RunProgram, procRoot = '/proc'): Promise<Abilities> {
+  const found = await Promise.all(
+    abilities.map(async (ability) => {
+      const why = ability === 'processes' ? tryProcesses(procRoot) : await tryInNamespace(run, trials[ability]);
+      return [ability, why] as const;
+    }),
+  );
+  return Object.fromEntries(found) as Record<Ability, string>;
+}
+
+async function tryInNamespace(run: RunProgram, { program, args, input, part }: Trial): Promise<string> {
+  try {
+    const output = await run('unshare', ['--net', '--', program, ...args], input === undefined ? {} : { input });
+    if (output.code === 0) return '';
+    refuseFailedStart('unshare', program, output);
+    // nft says where, tc and ip say what first; their own "Error:" and what follows it tells nothing more to people.
+    const said = /Error: (.*)/.exec(output.stderr)?.[1] ?? output.stderr.trim().split('\n')[0];
+    return `the kernel has no ${part} (${program}: ${said?.replace(/\.$/, '')})`;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+function tryProcesses(procRoot: string): string {
+  if (process.pid === 1) return 'the agent sees no processes but its own: its pod needs hostPID';
+  try {
+    new Processes(procRoot).hostNetworks();
+    return '';
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
