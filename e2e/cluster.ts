@@ -69,7 +69,9 @@ export async function startTestCluster(): Promise<TestCluster> {
     otherNamespace: `squall-e2e-${suffix}-other`,
     systemNamespace: `squall-e2e-${suffix}-system`,
   };
-  const sandbox = real ? undefined : startSquall(['sandbox', '--nodes', '2', '--kubeconfig', kubeconfig]);
+  const sandbox = real
+    ? undefined
+    : startSquall(['sandbox', '--nodes', '2', '--isolation', 'loopback', '--kubeconfig', kubeconfig]);
   const cleanups = [() => rm(folder, { recursive: true, force: true }), () => end(sandbox)];
   const stop = async () => {
     for (const cleanup of cleanups.splice(0).reverse()) await cleanup();

@@ -4,7 +4,8 @@ import { awaitController } from './controller-watch.js';
 import { deploy } from './deploy.js';
 import { ending, onInterrupt } from './interrupt.js';
 import { exitCodes, type Io, processIo } from './io.js';
-import { type LocalCluster, startLocalCluster } from './local-cluster.js';
+import { isolationLine, type LocalCluster, startLocalCluster } from './local-cluster.js';
+import { notHere } from './not-here.js';
 import { reportTable } from './report.js';
 import { runOne } from './run-all.js';
 import { type PlannedRun, runsFromFiles } from './runs.js';
@@ -23,7 +24,8 @@ async function demo(io: Io, keep: boolean, signal: AbortSignal): Promise<number>
   try {
     const planned = await runsFromFiles([FOLDER], { arguments: [FOLDER], namespace: undefined }, 'default');
     io.stderr.write(`Starting an embedded cluster with ${NODES} nodes\n`);
-    local = await startLocalCluster({ nodes: NODES, controller: true, signal });
+    local = await startLocalCluster({ nodes: NODES, controller: true, agents: false, signal });
+    io.stderr.write(`${isolationLine(local)}\n`);
     await deploy(local.connection, [FOLDER], { io, signal });
     await awaitController(local.connection);
     const done = await runEach(local, planned, io, signal);
@@ -50,15 +52,20 @@ async function demo(io: Io, keep: boolean, signal: AbortSignal): Promise<number>
 }
 
 async function runEach(
-  { connection }: LocalCluster,
+  local: LocalCluster,
   planned: readonly PlannedRun[],
   io: Io,
   signal: AbortSignal,
 ): Promise<Awaited[]> {
   const done: Awaited[] = [];
   for (const each of planned) {
+    const obstacle = notHere(each.object, local);
+    if (obstacle !== undefined) {
+      io.stderr.write(`Skipping ${each.title}: ${obstacle}\n`);
+      continue;
+    }
     // The cluster is thrown away, so nothing has to be taken back first.
-    done.push(await runOne(connection, each, { io, giveUp: signal }));
+    done.push(await runOne(local.connection, each, { io, giveUp: signal }));
   }
   return done;
 }
@@ -67,10 +74,10 @@ function expected({ metadata }: Awaited['run']): string {
   return metadata.annotations?.[ANNOTATION_EXPECTED_VERDICT] ?? 'Passed';
 }
 
-async function keepOpen({ cluster }: LocalCluster, io: Io, signal: AbortSignal): Promise<void> {
-  const { file, remove } = await writeKubeconfig(cluster.kubeconfig, undefined);
+async function keepOpen(local: LocalCluster, io: Io, signal: AbortSignal): Promise<void> {
+  const { file, remove } = await writeKubeconfig(local.cluster, undefined);
   try {
-    io.stdout.write(`\n${instructions(file, cluster.url, NODES, true)}`);
+    io.stdout.write(`\n${instructions(file, local, NODES)}`);
     if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve));
   } finally {
     await remove();

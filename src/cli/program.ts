@@ -65,6 +65,7 @@ function addRunVerbs(program: Command, io: Io, run: Run): void {
     .option('--sandbox', 'run in a throw-away embedded cluster with its own controller')
     .option('--with <file|dir>', 'with --sandbox: manifests to apply and await first; may be repeated', collect)
     .option('--nodes <number>', 'with --sandbox: how many nodes', nodes, 2)
+    .addOption(isolation('with --sandbox: '))
     .action((given: string[], _options, command: Command) =>
       run(import('./run.js').then(({ runCommand }) => runCommand(given, command.optsWithGlobals(), io))),
     );
@@ -105,7 +106,8 @@ function addServerVerbs(program: Command, io: Io, run: Run): void {
     .description('start an embedded cluster of real processes; stays in the foreground')
     .option('--nodes <number>', 'how many nodes; they are named n1, n2, …', nodes, 2)
     .option('--port <number>', 'port of the API server (default: any free one)', wholeNumber(1, 65_535))
-    .option('--controller', 'run a Squall controller in it')
+    .addOption(isolation(''))
+    .option('--controller', 'run a Squall controller in it, and agents where pods have namespaces')
     .action((_options, command: Command) =>
       run(import('./sandbox.js').then(({ sandboxCommand }) => sandboxCommand(command.optsWithGlobals(), io))),
     );
@@ -118,6 +120,14 @@ function wholeNumber(least: number, most: number): (text: string) => number {
       throw new InvalidArgumentError(`Expected a whole number from ${least} to ${most}.`);
     return number;
   };
+}
+
+function isolation(condition: string): Option {
+  const modes = ['auto', 'namespaces', 'loopback'];
+  return new Option(
+    '--isolation <mode>',
+    `${condition}whether pods have network namespaces, as root on Linux can give them (default: auto)`,
+  ).choices(modes);
 }
 
 /** Every node costs an address and some memory. */

@@ -15,10 +15,12 @@ export async function runInSandbox(planned: readonly PlannedRun[], options: RunO
   const stopListening = onInterrupt(() => interrupted.abort(new Error('interrupted')), ending);
   let local: LocalCluster | undefined;
   try {
-    const { nodes = 2, namespace } = options;
+    const { nodes = 2, namespace, isolation } = options;
     local = await startLocalCluster({
       nodes,
       controller: true,
+      agents: false,
+      ...(isolation && { isolation }),
       signal: interrupted.signal,
       ...(namespace && { namespace }),
     });

@@ -1,3 +1,4 @@
+import type { IsolationWish } from '../sandbox/isolation/isolation.js';
 import { type ClusterOptions, connectToSquall } from './connect.js';
 import { awaitController } from './controller-watch.js';
 import { type Io, UsageError } from './io.js';
@@ -13,6 +14,7 @@ export interface RunOptions extends ClusterOptions, ReportOptions {
   sandbox?: boolean;
   with?: string[];
   nodes?: number;
+  isolation?: IsolationWish;
 }
 
 /**
@@ -50,5 +52,7 @@ function checkArguments(given: readonly string[], names: readonly string[], opti
   if (options.sandbox && (names.length > 0 || selects)) {
     throw new UsageError('--sandbox starts an empty cluster, so it can only run files: name their paths');
   }
-  if (options.with && !options.sandbox) throw new UsageError('--with can only be used with --sandbox');
+  for (const option of ['with', 'isolation'] as const) {
+    if (options[option] && !options.sandbox) throw new UsageError(`--${option} can only be used with --sandbox`);
+  }
 }

@@ -1,10 +1,10 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { sandboxContext } from '../sandbox/cluster.js';
+import { type Cluster, sandboxContext } from '../sandbox/cluster.js';
+import type { IsolationWish } from '../sandbox/isolation/isolation.js';
 import { ending, onAbort, onInterrupt } from './interrupt.js';
 import { exitCodes, type Io, UsageError } from './io.js';
-import { startLocalCluster } from './local-cluster.js';
+import { isolationLine, type LocalCluster, startLocalCluster } from './local-cluster.js';
 import { checkWritable } from './writable.js';
 
 /** The options of `squall sandbox`. `kubeconfig` is where the cluster's kubeconfig is written. */
@@ -13,6 +13,7 @@ export interface SandboxOptions {
   port?: number;
   kubeconfig?: string;
   controller?: boolean;
+  isolation?: IsolationWish;
   systemNamespace?: string;
 }
 
@@ -33,18 +34,20 @@ export async function sandboxCommand(options: SandboxOptions, io: Io): Promise<n
 }
 
 async function serve(options: SandboxOptions, io: Io, signal: AbortSignal): Promise<void> {
-  const { nodes, port, controller = false, systemNamespace } = options;
+  const { nodes, port, controller = false, isolation, systemNamespace } = options;
   const local = await startLocalCluster({
     nodes,
     controller,
+    agents: false,
     signal,
+    ...(isolation && { isolation }),
     ...(port !== undefined && { port }),
     ...(systemNamespace && { systemNamespace }),
   });
   let written: WrittenFile | undefined;
   try {
-    written = await writeKubeconfig(local.cluster.kubeconfig, options.kubeconfig);
-    io.stdout.write(`ready\n${instructions(written.file, local.cluster.url, nodes, controller)}`);
+    written = await writeKubeconfig(local.cluster, options.kubeconfig);
+    io.stdout.write(`ready\n${instructions(written.file, local, nodes)}`);
     await new Promise<void>((resolve) => onAbort(signal, resolve));
     io.stderr.write('stopping\n');
   } finally {
@@ -54,9 +57,12 @@ async function serve(options: SandboxOptions, io: Io, signal: AbortSignal): Prom
 }
 
 /** How to use a sandbox from another terminal. */
-export function instructions(file: string, url: string, nodes: number, controller: boolean): string {
+export function instructions(file: string, local: LocalCluster, nodes: number): string {
+  const { cluster, controller } = local;
   const lines = [
-    `An embedded Kubernetes cluster with ${nodes} ${nodes === 1 ? 'node' : 'nodes'} is at ${url}. In another terminal:`,
+    `An embedded Kubernetes cluster with ${nodes} ${nodes === 1 ? 'node' : 'nodes'} is at ${cluster.url}.`,
+    isolationLine(local),
+    'In another terminal:',
     '',
     `  export KUBECONFIG=${file}`,
     '  kubectl get nodes',
@@ -75,21 +81,16 @@ interface WrittenFile {
   remove(): Promise<void>;
 }
 
-/** Writes the kubeconfig where it was asked for, or into a folder of its own; either is removed at the end. */
-export async function writeKubeconfig(text: string, wanted: string | undefined): Promise<WrittenFile> {
-  if (wanted !== undefined) {
-    await writeFile(wanted, text, { mode: 0o600 });
-    const isOurs = async () => (await readFile(wanted, 'utf8').catch(() => '')) === text;
-    return {
-      file: wanted,
-      // Another sandbox may have written its own there meanwhile.
-      remove: async () => ((await isOurs()) ? rm(wanted, { force: true }) : undefined),
-    };
-  }
-  const folder = await mkdtemp(join(tmpdir(), 'squall-sandbox-'));
-  const file = join(folder, 'kubeconfig');
+/** Writes the kubeconfig where it was asked for, or into the cluster's own folder; either is removed at the end. */
+export async function writeKubeconfig(
+  { kubeconfig: text, directory }: Cluster,
+  wanted: string | undefined,
+): Promise<WrittenFile> {
+  const file = wanted ?? join(directory, 'kubeconfig');
   await writeFile(file, text, { mode: 0o600 });
-  return { file, remove: () => rm(folder, { recursive: true, force: true }) };
+  const isOurs = async () => (await readFile(file, 'utf8').catch(() => '')) === text;
+  // Another sandbox may have written its own there meanwhile.
+  return { file, remove: async () => ((await isOurs()) ? rm(file, { force: true }) : undefined) };
 }
 
 /** A kubeconfig of real clusters must neither be overwritten nor removed at the end. */

@@ -10,9 +10,7 @@ import type { KubeObject } from '../store/types.js';
 export type IsolationMode = 'namespaces' | 'loopback';
 
 /** Namespaces where they work and the loopback elsewhere, or one of the two and nothing else. */
-export const isolationWishes = ['auto', 'namespaces', 'loopback'] as const;
-/** What can be asked for. */
-export type IsolationWish = (typeof isolationWishes)[number];
+export type IsolationWish = 'auto' | IsolationMode;
 
 /** One run of a container. */
 export interface ContainerRun {
