@@ -18,7 +18,20 @@ export interface SpecProblem {
  * the experiment's spec stands in the object.
  */
 export function checkExperiment(spec: ExperimentSpec, root: (string | number)[]): SpecProblem[] {
-  const hypothesis = spec.hypothesis ?? [];
+  return [...checkHypothesis(spec, root), ...checkMethod(spec, root)];
+}
+
+function checkMethod({ method = [] }: ExperimentSpec, root: (string | number)[]): SpecProblem[] {
+  return method.flatMap((step, index) =>
+    faults.flatMap((fault) => {
+      const params = (step as unknown as Record<string, unknown>)[fault.name];
+      const found = params === undefined ? [] : (fault.check?.(params) ?? []);
+      return found.map(({ path, message }) => ({ path: [...root, 'method', index, ...path], message }));
+    }),
+  );
+}
+
+function checkHypothesis({ hypothesis = [] }: ExperimentSpec, root: (string | number)[]): SpecProblem[] {
   return hypothesis.flatMap((entry, index) => [
     ...checkExpectation(entry.expect ?? {}).map(({ field, message }) => ({
       path: [...root, 'hypothesis', index, 'expect', field],

@@ -51,6 +51,10 @@ function unlessEnded<T>(read: () => T): T | undefined {
 /** What /proc/PID/stat says of a process. */
 export interface ProcStat {
   name: string;
+  /** One letter for its first thread, such as `T`: stopped by a signal. */
+  state: string;
+  /** Number of its parent; 0 when that is in none of the PID namespaces one can see. */
+  parent: number;
   /** It has ended, and only waits for its parent to ask. */
   isZombie: boolean;
   isKernelThread: boolean;
@@ -70,6 +74,8 @@ export function parseStat(text: string): ProcStat {
   const threads = Number(field(20));
   return {
     name: text.slice(text.indexOf('(') + 1, end),
+    state: field(3),
+    parent: Number(field(4)),
     isZombie: /^[ZXx]$/.test(field(3)) && threads <= 1,
     isKernelThread: (Number(field(9)) & KERNEL_THREAD) !== 0,
     startTime: field(22),

@@ -10,6 +10,12 @@ export interface Need {
   verbs: string[];
 }
 
+/** Something wrong with a fault that its schema can't say. `path` starts in the step: `['processKill', 'pattern']`. */
+export interface FaultProblem {
+  path: (string | number)[];
+  message: string;
+}
+
 interface Common<Params> {
   /** The field of a step that asks for it, such as `podKill`. */
   name: string;
@@ -23,6 +29,8 @@ interface Common<Params> {
   /** Its effect is over once it happened: there is nothing to take back. Others need the step to have a `duration`. */
   oneShot: boolean;
   needs: Need[];
+  /** What is wrong with parameters that the schema can't say. */
+  check?(params: Params): FaultProblem[];
   /** How often it is applied anew while the step lasts, as a duration; undefined: once. */
   repeatEvery?(params: Params): string | undefined;
 }

@@ -1,9 +1,15 @@
+import { containerKill } from './container-kill.js';
 import type { Fault } from './fault.js';
 import { podKill } from './pod-kill.js';
+import { processKill } from './process-kill.js';
+import { processPause } from './process-pause.js';
 
 /** Every fault that works, in the order of the documentation. */
 export const faults: readonly Fault[] = [
   podKill, // pods lost
+  containerKill, // containers lost
+  processKill, // processes lost
+  processPause, // processes that hang
 ];
 
 /**
