@@ -73,8 +73,12 @@ export function decodeJournal(bytes: Buffer): JournalContent {
 function decodeEntry(line: string): JournalEntry | undefined {
   const json = line.slice(CHECKSUM_LENGTH + 1);
   if (line.slice(0, CHECKSUM_LENGTH + 1) !== `${checksum(json)} `) return undefined;
-  const entry = JSON.parse(json);
-  return 'intend' in entry || 'clean' in entry ? entry : undefined;
+  try {
+    const entry = JSON.parse(json);
+    return typeof entry.intend?.id === 'string' || typeof entry.clean === 'string' ? entry : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function checksum(json: string): string {
