@@ -1,52 +1,17 @@
 import type { Injection, Target } from '../api/injection.js';
 import type { Outcome } from '../domain/injection.js';
-import type { Abilities } from '../faults/abilities.js';
 import { faultOf } from '../faults/index.js';
 import type { AgentStep } from '../faults/step.js';
-import type { Client } from '../kubernetes/client.js';
-import { ApiError } from '../kubernetes/errors.js';
-import { type KubeObject, pods } from '../kubernetes/resource.js';
+import type { KubeObject } from '../kubernetes/resource.js';
 import { type Inputs, RefusedError, type Sighting, TargetGoneError } from './handler.js';
-import { type AnyHandler, type Handlers, handlerOf, together } from './handlers.js';
+import { handlerOf, together } from './handlers.js';
 import type { InjectionInputs } from './inputs.js';
-import type { JournalRecord } from './journal.js';
-import { recordId } from './journal.js';
+import { type JournalRecord, recordId } from './journal.js';
 import type { Place } from './place.js';
-
-/** Where pods of this node are found; `NodePlaces` is the one for node agents. */
-export interface Places {
-  find(pod: KubeObject): Promise<Place>;
-  findAgain(known: { bootId: string; networkNamespace: string; target: Target }): Promise<Place>;
-  isGone(known: { bootId: string; networkNamespace: string; target?: Target }): Promise<boolean>;
-  bootId(): Promise<string>;
-}
-
-/** What all faults of an agent share. */
-export interface Tools {
-  client: Client;
-  places: Places;
-  journal: {
-    intend(record: JournalRecord): Promise<void>;
-    clean(id: string): Promise<void>;
-  };
-  handlers: Handlers;
-  bootId: string;
-  bootMilliseconds(): Promise<number>;
-  abilities(): Promise<Abilities>;
-}
+import { type Found, LaterError, messageOf, readInputs, readTarget, type Tools } from './tools.js';
 
 /** What a look at a fault that should be on came to; `unknown`: nobody could say, such as while the API server is away. */
 export type Look = { seen: Sighting } | 'gone' | 'unknown';
-
-interface Found {
-  pod: KubeObject;
-  place: Place;
-}
-
-/** The API server could not say now; nothing was touched since, and it is to be tried again. */
-export class LaterError extends Error {
-  override readonly name = 'LaterError';
-}
 
 /** The fault of one injection on one target. Whatever is asked of it is done one after the other. */
 export class TargetFault {
@@ -61,10 +26,11 @@ export class TargetFault {
     readonly tools: Tools,
     readonly injection: { name: string; uid: string },
     readonly target: Target,
-    readonly inputs: InjectionInputs,
-    records: readonly JournalRecord[] = [],
-  ) {
-    for (const record of records) this.#records.set(record.id, record);
+  ) {}
+
+  /** Takes over an undo record that another process left. */
+  adopt(record: JournalRecord): void {
+    this.#records.set(record.id, record);
   }
 
   /** Whether an undo record of it is open, so that something may be on the target. */
@@ -84,13 +50,18 @@ export class TargetFault {
 
   /**
    * Puts the fault on, from nothing or any part of it. When that fails, what was done is taken back.
+   * @param isPatient whether the pod may just be getting a new sandbox, and is not as its status says for a moment
    * @throws LaterError when it could not be tried
    */
-  apply(injection: Injection): Promise<{ outcome: Outcome; seen?: Sighting }> {
+  apply(
+    injection: Injection,
+    inputs: InjectionInputs,
+    isPatient = false,
+  ): Promise<{ outcome: Outcome; seen?: Sighting }> {
     return this.#exclusive(async () => {
       if (this.#isUnwanted) throw new LaterError('it is taken back');
       try {
-        return { outcome: { result: 'done' }, seen: await this.#apply(injection) };
+        return { outcome: { result: 'done' }, seen: await this.#apply(injection, inputs, isPatient) };
       } catch (error) {
         if (error instanceof LaterError) throw error;
         if (error instanceof TargetGoneError) return { outcome: { result: 'gone' } };
@@ -100,8 +71,8 @@ export class TargetFault {
   }
 
   /** Keeps the fault on, and looks at it. */
-  hold(): Promise<Look> {
-    return this.#exclusive(() => (this.#isUnwanted ? 'unknown' : this.#hold()));
+  hold(inputs: InjectionInputs): Promise<Look> {
+    return this.#exclusive(() => (this.#isUnwanted ? 'unknown' : this.#hold(inputs)));
   }
 
   /** Takes the fault back as far as anything may be on. The records stay open until `settle`. */
@@ -142,20 +113,21 @@ export class TargetFault {
     return turn;
   }
 
-  async #apply(injection: Injection): Promise<Sighting> {
-    const { pod, place } = await this.#find();
+  async #apply(injection: Injection, inputs: InjectionInputs, isPatient: boolean): Promise<Sighting> {
+    const found = await this.#find(isPatient);
     const steps = await this.#plan(injection);
     const sightings: Sighting[] = [];
+    const isFirst = !this.isIntended;
     this.#isUndone = false;
     try {
       for (const [index, step] of steps.entries()) {
         if (this.#isUnwanted) throw new Error('it was taken back while it was being put on');
-        sightings.push(await this.#applyStep(step, index, pod, place));
+        sightings.push(await this.#applyStep(step, index, found, (one) => readInputs(inputs, one, found, isFirst)));
       }
     } catch (error) {
-      if (error instanceof LaterError && !this.isIntended) throw error;
-      await this.#revert().catch(() => {});
-      throw error instanceof LaterError ? new Error(error.message) : error;
+      // The next attempt goes on from whatever is there.
+      if (!(error instanceof LaterError)) await this.#revert().catch(() => {});
+      throw error;
     }
     return together(sightings);
   }
@@ -169,34 +141,34 @@ export class TargetFault {
   }
 
   /** Reads the target from the API server, and finds it on the node. */
-  async #find(): Promise<Found> {
+  async #find(isPatient: boolean): Promise<Found> {
     const pod = await this.#read();
     if (!pod) throw new TargetGoneError('the pod is gone');
-    return { pod, place: await this.tools.places.find(pod) };
-  }
-
-  /** The target as the API server has it; undefined when it has ended or is another pod. */
-  async #read(): Promise<KubeObject | undefined> {
-    const { namespace, name, uid } = this.target;
     try {
-      const pod = await this.tools.client.get(pods, namespace, name, { timeoutMs: 5_000, priority: 'high' });
-      const hasEnded = pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed';
-      this.#pod = pod.metadata.uid === uid && !hasEnded ? pod : undefined;
-      return this.#pod;
+      return { pod, place: await this.tools.places.find(pod) };
     } catch (error) {
-      if (error instanceof ApiError && error.isNotFound) return undefined;
-      if (error instanceof ApiError && error.isForbidden) throw new RefusedError(error.message);
-      throw new LaterError(messageOf(error), { cause: error });
+      if (isPatient && !pod.metadata.deletionTimestamp) throw new LaterError(messageOf(error), { cause: error });
+      throw error;
     }
   }
 
-  async #applyStep(wanted: AgentStep, index: number, pod: KubeObject, place: Place): Promise<Sighting> {
+  async #read(): Promise<KubeObject | undefined> {
+    this.#pod = await readTarget(this.tools.client, this.target);
+    return this.#pod;
+  }
+
+  async #applyStep(
+    wanted: AgentStep,
+    index: number,
+    { place }: Found,
+    inputsFor: (step: AgentStep) => Promise<Inputs>,
+  ): Promise<Sighting> {
     const id = recordId(this.injection.uid, this.target.uid, index);
     const known = await this.#reusable(id, place);
     // What was begun is finished as it was meant, also when another version would plan it otherwise.
     const step = known?.step ?? wanted;
     const handler = handlerOf(this.tools.handlers, step);
-    const inputs = await this.#inputs(step, place, pod);
+    const inputs = await inputsFor(step);
     if (known) {
       try {
         await handler.apply(known.undo, place, inputs);
@@ -213,22 +185,14 @@ export class TargetFault {
     return handler.hold(undo, place, inputs);
   }
 
-  async #inputs(step: AgentStep, place: Place, pod: KubeObject): Promise<Inputs> {
-    try {
-      return await this.inputs.of(step, place, pod, !this.isIntended);
-    } catch (error) {
-      if (error instanceof RefusedError) throw error;
-      throw new LaterError(messageOf(error), { cause: error });
-    }
-  }
-
-  /** The open record of a step when it is about this very namespace. */
+  /** The open record of a step when it is about this very namespace; what is in another one is taken back. */
   async #reusable(id: string, place: Place): Promise<JournalRecord | undefined> {
     const record = this.#records.get(id);
     if (!record) return undefined;
     if (record.bootId === this.tools.bootId && record.networkNamespace === place.networkNamespace) return record;
-    if (await this.tools.places.isGone(record)) return undefined;
-    throw new Error(`the pod's former network namespace ${record.networkNamespace} is still there`);
+    const former = await this.#placeOf(record);
+    if (former) await handlerOf(this.tools.handlers, record.step).revert(record.undo, former);
+    return undefined;
   }
 
   async #intend(id: string, step: AgentStep, undo: unknown, { networkNamespace }: Place): Promise<void> {
@@ -240,7 +204,7 @@ export class TargetFault {
     this.#records.set(id, record);
   }
 
-  async #hold(): Promise<Look> {
+  async #hold(inputs: InjectionInputs): Promise<Look> {
     if (!this.isIntended) return this.#lost('this node holds no undo record of it');
     const pod = this.#pod ?? (await this.#read().catch(() => undefined));
     if (!pod) return this.#lost('the pod can not be read');
@@ -253,8 +217,8 @@ export class TargetFault {
     const sightings: Sighting[] = [];
     for (const { step, undo, networkNamespace } of this.#records.values()) {
       if (networkNamespace !== place.networkNamespace) return this.#lost("the pod's network was made anew");
-      const inputs = await this.inputs.of(step, place, pod);
-      sightings.push(await handlerOf(this.tools.handlers, step).hold(undo, place, inputs));
+      const present = await inputs.of(step, place, pod);
+      sightings.push(await handlerOf(this.tools.handlers, step).hold(undo, place, present));
     }
     return { seen: together(sightings) };
   }
@@ -279,7 +243,7 @@ export class TargetFault {
       const place = await this.#placeOf(record);
       if (!place) continue;
       isThere = true;
-      const handler: AnyHandler = handlerOf(this.tools.handlers, record.step);
+      const handler = handlerOf(this.tools.handlers, record.step);
       evidence.push({ evidence: await handler.revert(record.undo, place), effective: false });
     }
     this.#isUndone = true;
@@ -297,8 +261,4 @@ export class TargetFault {
       throw error;
     }
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

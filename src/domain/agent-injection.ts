@@ -152,7 +152,11 @@ function backward(
   before: TargetStatus | undefined,
   now: number,
 ): Next {
-  if (before === undefined) return { entry: entered(target, before, 'Missed', now, 'the fault was taken back first') };
+  if (before === undefined) {
+    // An undo record that no status knows of, such as when somebody emptied that: it is taken back like any other.
+    if (observed.intended.has(target.uid)) return { entry: entered(target, before, 'Applying', now) };
+    return { entry: entered(target, before, 'Missed', now, 'the fault was taken back first') };
+  }
   if (before.state === 'Missed' || before.state === 'Reverted') return { entry: before };
   const last = withSighting(before, observed.sightings.get(target.uid), now);
   if (observed.oneShot && before.state !== 'Applying') return { entry: last };
