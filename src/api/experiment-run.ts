@@ -112,6 +112,7 @@ const removed = object('removed counts the pods that each filter took out, in th
     "protected pods are in a protected namespace, carry the label squall.dev/protected, or are Squall's own.",
   ),
   unmanaged: count('unmanaged pods would not be replaced and `unmanaged` is not set.'),
+  unreachable: count('unreachable pods use the network of their node or are static: no agent puts a fault on them.'),
 });
 
 /** How many pods each filter took out. */

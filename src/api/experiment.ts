@@ -113,6 +113,54 @@ export interface Member {
   rules?: Rule[];
 }
 
+/** One entry of the union of faults. */
+export interface FaultMember extends Member {
+  by: 'ApiServer' | 'Agent';
+  oneShot: boolean;
+  /** Whether an ephemeral container can carry it out; only for faults of agents. */
+  sidecar?: boolean;
+}
+
+/** Whether one of these fields is given, in CEL. */
+function given(members: readonly Member[]): string {
+  return members.length === 0 ? 'false' : `(${members.map(({ name }) => `has(self.${name})`).join(' || ')})`;
+}
+
+function listed(members: readonly Member[]): string {
+  return members.map(({ name }) => `\`${name}\``).join(', ') || 'none there is yet';
+}
+
+/** Which of a step's own fields go with which faults. */
+function faultRules(faults: readonly FaultMember[]): Rule[] {
+  const lasting = faults.filter(({ oneShot }) => !oneShot);
+  const byAgents = faults.filter(({ by }) => by === 'Agent');
+  const inSidecars = byAgents.filter(({ sidecar }) => sidecar);
+  const lastingByAgents = byAgents.filter(({ oneShot }) => !oneShot);
+  return [
+    {
+      rule: `!${given(lasting)} || has(self.duration)`,
+      message: `\`duration\` must be given with a fault that lasts until it is taken back: ${listed(lasting)}`,
+    },
+    {
+      rule: `!has(self.agent) || ${given(byAgents)}`,
+      message: `\`agent\` may only be given with a fault that agents carry out: ${listed(byAgents)}`,
+    },
+    {
+      rule: `!has(self.agent) || self.agent != 'Sidecar' || ${given(inSidecars)}`,
+      message: `\`agent: Sidecar\` may only be asked for with a fault that needs nothing but the pod's network: ${listed(inSidecars)}`,
+    },
+    {
+      rule: `!has(self.onDrift) || ${given(lastingByAgents)}`,
+      message: `\`onDrift\` may only be given with a fault that agents keep up: ${listed(lastingByAgents)}`,
+    },
+    {
+      rule: `!has(self.targets.follow) || !self.targets.follow || ${given(lasting)}`,
+      message: `\`follow\` may only be set with a fault that lasts until it is taken back: ${listed(lasting)}`,
+      fieldPath: '.targets.follow',
+    },
+  ];
+}
+
 function union(members: readonly Member[]): Fields {
   return Object.fromEntries(members.map((member) => [member.name, optional(member.schema as Schema<unknown, true>)]));
 }
@@ -124,7 +172,7 @@ function memberRules(members: readonly Member[]): Rule[] {
 const names = (members: readonly Member[]) => members.map((member) => member.name);
 
 /** The schema of `Experiment.spec`, given the faults and probes that work. */
-export function experimentSpec(faults: readonly Member[], probes: readonly Member[]) {
+export function experimentSpec(faults: readonly FaultMember[], probes: readonly Member[]) {
   const probe = object('A probe and what is expected of it.', { ...hypothesisFields, ...union(probes) }, [
     exactlyOne(names(probes), 'what to probe'),
     {
@@ -135,6 +183,7 @@ export function experimentSpec(faults: readonly Member[], probes: readonly Membe
   ]);
   const step = object('One fault on one set of targets.', { ...stepFields, ...union(faults) }, [
     exactlyOne(names(faults), 'what fault to inject'),
+    ...faultRules(faults),
     ...memberRules(faults),
   ]);
   return object(

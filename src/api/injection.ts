@@ -89,6 +89,9 @@ const injectionFields = {
     enumeration('agent that carries out the fault; left out: the controller does, through the API server.', agents),
   ),
   node: optional(string('node of all targets, when an agent carries out the fault.', { max: 253 })),
+  bootId: optional(
+    string('bootId of the node; once the node has another one, nothing of the fault can be left on it.', { max: 64 }),
+  ),
   duration: optional(
     string('duration the step holds the fault, such as `5m`; a sidecar ends it by itself after that.', { max: 20 }),
   ),
@@ -161,7 +164,7 @@ export function injectionKind(faults: readonly Member[]): Kind {
         rule: 'self.step == oldSelf.step && self.round == oldSelf.round && self.part == oldSelf.part && self.parts == oldSelf.parts',
         message: '`step`, `round`, `part` and `parts` must not be changed',
       },
-      ...['agent', 'node', 'duration', 'onDrift'].map((name) => ({
+      ...['agent', 'node', 'bootId', 'duration', 'onDrift'].map((name) => ({
         rule: `has(self.${name}) == has(oldSelf.${name}) && (!has(self.${name}) || self.${name} == oldSelf.${name})`,
         message: `\`${name}\` must not be changed`,
       })),

@@ -49,5 +49,9 @@ export const AGENT_LEASE_PREFIX = 'squall-agent-';
 export const ANNOTATION_ABILITIES = `${GROUP}/abilities`;
 /** On the Lease of an agent: the name of the node in full. */
 export const ANNOTATION_NODE = `${GROUP}/node-name`;
+/** On the Lease of an agent: the boot id of the node, as /proc/sys/kernel/random/boot_id says it. */
+export const ANNOTATION_BOOT = `${GROUP}/boot-id`;
+/** The names of our ephemeral containers begin with this. */
+export const SIDECAR_PREFIX = 'squall-agent-';
 /** On nodes: why no agent can run there and what would help, as a sentence; shown when an agent is missing. */
 export const ANNOTATION_AGENT_HINT = `${GROUP}/agent-hint`;

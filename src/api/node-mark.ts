@@ -7,5 +7,6 @@ const LONGEST = 50;
 export function nodeMark(node: string): string {
   if (node.length <= LONGEST) return node;
   const hash = createHash('sha256').update(node).digest('hex').slice(0, 8);
-  return `${node.slice(0, LONGEST - 9)}-${hash}`;
+  // What stands before a hyphen must not end in a dot: each part of a name begins and ends with a letter or digit.
+  return `${node.slice(0, LONGEST - 9).replace(/[^a-z0-9]+$/i, '')}-${hash}`;
 }

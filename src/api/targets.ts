@@ -39,7 +39,7 @@ const podTargets = object(
     ),
     unmanaged: defaulted(
       boolean(
-        'unmanaged also admits pods that nothing would replace one for one: without a controller, of a DaemonSet, or static. Default false.',
+        'unmanaged also admits pods that nothing would replace one for one: without a controller, of a DaemonSet, or static. Only faults that take pods away leave these out. Default false.',
       ),
       false,
     ),
@@ -60,7 +60,7 @@ export const targets = object(
     ),
     follow: optional(
       boolean(
-        'follow also puts the fault on pods that take the place of targets while it lasts, within `safeguards.maxTargets`; for faults that last. Default false.',
+        'follow also puts the fault on pods that take the place of targets that went away while it lasts: as soon as one of their containers runs, Ready or not, never on more at once than were drawn, and within `safeguards.maxTargets`. For faults that last. Default false.',
       ),
     ),
     percent: optional(

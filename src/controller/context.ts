@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import type { Client } from '../kubernetes/client.js';
 import type { EventRecorder } from '../kubernetes/events.js';
 import type { Caches } from './caches.js';
+import type { NodeWatch } from './node-watch.js';
 import type { Prober } from './prober.js';
 import type { RunRecords } from './run-records.js';
 import type { RunTargets } from './run-targets.js';
@@ -24,6 +25,7 @@ export interface Context {
   namespace: string;
   caches: Caches;
   targets: RunTargets;
+  nodes: NodeWatch;
   prober: Prober;
   events: EventRecorder;
   records: RunRecords;

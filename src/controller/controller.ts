@@ -13,6 +13,7 @@ import { type Context, NotLeadingError, queueKey, StoppedError } from './context
 import { reconcileExperiment } from './experiment-reconciler.js';
 import { guardedClient } from './guarded-client.js';
 import { InjectionReconciler } from './injection-reconciler.js';
+import { NodeWatch } from './node-watch.js';
 import { probePorts } from './probe-ports.js';
 import { Prober } from './prober.js';
 import type { FinishedRun, LiveRun } from './projections.js';
@@ -73,6 +74,7 @@ export class Controller {
       caches,
       log,
       targets: new RunTargets(client, (uid) => this.#enqueueRun(uid), onError),
+      nodes: new NodeWatch(client, namespace, (uid) => this.#enqueueRun(uid), onError),
       prober: new Prober(this.#runner, () => client.clock.now()),
       events: new EventRecorder({
         client: leading,
@@ -115,11 +117,12 @@ export class Controller {
   }
 
   /** What is held for runs that are under way: all 0 when there is none. */
-  busy(): { runs: number; watches: number; probes: number; injections: number; keys: number } {
-    const { records, targets, prober } = this.#context;
+  busy(): { runs: number; watches: number; nodes: number; probes: number; injections: number; keys: number } {
+    const { records, targets, nodes, prober } = this.#context;
     return {
       runs: records.size,
       watches: targets.size,
+      nodes: nodes.size,
       probes: prober.size,
       injections: this.#injections.size,
       keys: this.#queue.length,
@@ -132,6 +135,7 @@ export class Controller {
     await this.#queue.stop();
     this.#context.prober.stopAll();
     this.#context.targets.stopAll();
+    this.#context.nodes.stopAll();
     await this.#runner.close();
     await this.#context.caches.stop();
     await this.#context.events.flush();
@@ -161,6 +165,7 @@ export class Controller {
     this.#injections.reset();
     this.#context.prober.stopAll();
     this.#context.targets.stopAll();
+    this.#context.nodes.stopAll();
   }
 
   async #reconcile(key: string): Promise<ReconcileResult | undefined> {
@@ -168,8 +173,8 @@ export class Controller {
     await this.#synced;
     const [kind, name = ''] = key.split('|');
     if (kind === 'run') return this.#runs.reconcile(name);
-    if (kind === 'injection') await this.#injections.reconcile(name);
-    else await reconcileExperiment(this.#context, name);
+    if (kind === 'injection') return this.#injections.reconcile(name);
+    await reconcileExperiment(this.#context, name);
     return undefined;
   }
 

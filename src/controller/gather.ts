@@ -1,9 +1,11 @@
 import type { Step } from '../api/experiment.js';
 import type { ExperimentRun } from '../api/experiment-run.js';
-import type { RunObserved, StepFacts } from '../domain/observed.js';
+import type { NodeFacts, RunObserved, StepFacts } from '../domain/observed.js';
 import { faultOf } from '../faults/index.js';
 import { parseDuration } from '../stats/duration.js';
+import { plansFor } from './agent-plans.js';
 import type { Context } from './context.js';
+import type { NodeRecord } from './node-reader.js';
 import type { KnownPod } from './projections.js';
 import type { RunMemory } from './run-records.js';
 
@@ -14,16 +16,19 @@ export function factsOf(step: Step): StepFacts {
   return {
     fault: fault.name,
     oneShot: fault.oneShot,
+    by: fault.by,
+    removesPods: fault.by === 'ApiServer' && fault.removesPods,
     ...(every !== undefined && { repeatEveryMilliseconds: parseDuration(every) }),
   };
 }
 
 /** Puts together all that a decision about a run may look at. */
 export function gatherRun(context: Context, run: ExperimentRun, memory: RunMemory): RunObserved {
-  const { caches, targets, prober } = context;
+  const { caches, targets, nodes, prober } = context;
   const { template } = run.spec;
   const isProtected = isProtectedNamespace(context, run.metadata.namespace ?? '');
-  const refusal = memory.refusal ?? targets.refusal(run.metadata.uid);
+  const unreadable = memory.nodes.length > 0 ? nodes.refusal : undefined;
+  const refusal = memory.refusal ?? targets.refusal(run.metadata.uid) ?? unreadable;
   return {
     run,
     ...(refusal && { refusal }),
@@ -32,8 +37,27 @@ export function gatherRun(context: Context, run: ExperimentRun, memory: RunMemor
     halts: halts(context),
     pods: marked(targets.pods(run.metadata.uid), isProtected),
     injections: caches.injectionsOf(run.metadata.uid),
+    nodes: nodeFacts(context, run, memory),
     windows: prober.windows(run.metadata.uid),
   };
+}
+
+/** What is known of the nodes the last decision has asked for. */
+function nodeFacts({ nodes }: Context, { metadata, spec }: ExperimentRun, memory: RunMemory): Map<string, NodeFacts> {
+  const facts = new Map<string, NodeFacts>();
+  const space = nodes.namespace(metadata.namespace ?? '');
+  if (!space) return facts;
+  const plansOf = ({ abilities }: NodeRecord) => {
+    const key = `${space.refusal ?? ''}\n${abilities}`;
+    const plans = memory.plans.get(key) ?? plansFor(spec.template.method, abilities, space.refusal);
+    memory.plans.set(key, plans);
+    return plans;
+  };
+  for (const name of memory.nodes) {
+    const record = nodes.node(name);
+    if (record) facts.set(name, { ...record, ...plansOf(record) });
+  }
+  return facts;
 }
 
 /** The policies that halt everything now, in words. */

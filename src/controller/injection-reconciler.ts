@@ -13,9 +13,11 @@ import { difference } from '../kubernetes/difference.js';
 import { ApiError } from '../kubernetes/errors.js';
 import { podReference } from '../kubernetes/events.js';
 import { inParallel } from '../kubernetes/parallel.js';
+import type { ReconcileResult } from '../kubernetes/queue.js';
 import { pods, splitKey } from '../kubernetes/resource.js';
 import { type Context, NotLeadingError, StoppedError } from './context.js';
 import { halts, isProtectedNamespace } from './gather.js';
+import { LifeCycleReconciler } from './life-cycle-reconciler.js';
 import { NotDoneError, perform } from './perform.js';
 import { type KnownPod, projectPod } from './projections.js';
 import { injections } from './resources.js';
@@ -35,40 +37,59 @@ interface Memory {
   unanswered: Set<string>;
 }
 
-/** Looks at one injection whose effects go through the API server. */
+/** Looks at one injection: carries it out when its effects go through the API server, and leaves that to agents else. */
 export class InjectionReconciler {
   readonly #memory = new Map<string, Memory>();
+  readonly #lifeCycles: LifeCycleReconciler;
 
-  constructor(readonly context: Context) {}
+  constructor(readonly context: Context) {
+    this.#lifeCycles = new LifeCycleReconciler(context);
+  }
 
   /** How many injections are remembered. */
   get size(): number {
-    return this.#memory.size;
+    return this.#memory.size + this.#lifeCycles.size;
   }
 
   /** `key` is `namespace/name`. */
-  async reconcile(key: string): Promise<void> {
-    const { caches, client } = this.context;
+  async reconcile(key: string): Promise<ReconcileResult | undefined> {
     const { namespace, name } = splitKey(key);
-    const injection = caches.injections.get(namespace, name);
+    const injection = this.context.caches.injections.get(namespace, name);
     if (!injection) {
       this.#memory.delete(key);
-      return;
+      this.#lifeCycles.forget(key);
+      return undefined;
     }
+    switch (injection.spec.agent) {
+      case undefined:
+        return this.#carryOut(key, injection);
+      case 'Node':
+      case 'Sidecar':
+        return this.#lifeCycles.reconcile(key, injection, this.#liveRun(injection));
+    }
+  }
+
+  async #carryOut(key: string, injection: Injection): Promise<ReconcileResult | undefined> {
+    const { client } = this.context;
     const memory = this.#remember(key, injection);
     const observed = await this.#gather(injection, memory);
     const { actions } = decideInjection(observed, client.clock.now());
     try {
       await inParallel(TARGETS_AT_ONCE, actions, (action) => this.#act(injection, memory, action));
-    } finally {
-      // Also when some had no answer: what came of the others must not be lost.
+    } catch (error) {
+      // What came of the others must not be lost.
       await this.#persist(injection, decideInjection(observed, client.clock.now()));
+      throw error;
     }
+    const decision = decideInjection(observed, client.clock.now());
+    await this.#persist(injection, decision);
+    return decision.wakeAt === undefined ? undefined : { after: Math.max(0, decision.wakeAt - client.clock.now()) };
   }
 
   /** Forgets everything, such as when another controller has led meanwhile. */
   reset(): void {
     this.#memory.clear();
+    this.#lifeCycles.reset();
   }
 
   #remember(key: string, injection: Injection): Memory {

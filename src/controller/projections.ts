@@ -10,6 +10,10 @@ import {
 import { hasEnded } from '../domain/belief.js';
 import type { Pod } from '../domain/observed.js';
 import type { Json, KubeObject } from '../kubernetes/resource.js';
+import { sidecarRefusal } from './sidecar-refusal.js';
+
+/** On the mirrors of static pods; see https://kubernetes.io/docs/reference/labels-annotations-taints/ */
+const ANNOTATION_MIRROR = 'kubernetes.io/config.mirror';
 
 /** What is kept of a pod: what a draw looks at, and who owns it. */
 export interface KnownPod extends Pod {
@@ -41,6 +45,10 @@ export function projectPod(object: KubeObject): KnownPod {
   const labels = metadata.labels ?? {};
   const owner = metadata.ownerReferences?.find(({ controller }) => controller);
   const conditions: Json[] = status?.conditions ?? [];
+  const containers: Json[] = status?.containerStatuses ?? [];
+  // A static pod has another UID on its node than its mirror has here, so that an agent could not find it.
+  const isStatic = owner?.kind === 'Node' || metadata.annotations?.[ANNOTATION_MIRROR] !== undefined;
+  const refusal = sidecarRefusal(object);
   return {
     namespace: metadata.namespace ?? '',
     name: metadata.name ?? '',
@@ -54,6 +62,10 @@ export function projectPod(object: KubeObject): KnownPod {
     managed: owner !== undefined && owner.kind !== 'DaemonSet' && owner.kind !== 'Node',
     standIn: metadata.annotations?.[ANNOTATION_STAND_IN] === 'true',
     graceSeconds: metadata.deletionGracePeriodSeconds ?? spec?.terminationGracePeriodSeconds ?? 30,
+    node: spec?.nodeName ?? '',
+    running: containers.some(({ state }) => state?.running !== undefined),
+    unreachable: spec?.hostNetwork === true || isStatic,
+    ...(refusal !== undefined && { sidecarRefusal: refusal }),
     ownerUid: owner?.uid,
   };
 }

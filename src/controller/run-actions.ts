@@ -4,11 +4,13 @@ import {
   ANNOTATION_VERDICT,
   FINALIZER,
   LABEL_EXPERIMENT,
+  LABEL_NODE,
   LABEL_PART_OF,
   LABEL_RUN_UID,
   LABEL_STEP,
   PART_OF,
 } from '../api/labels.js';
+import { nodeMark } from '../api/node-mark.js';
 import type { NewInjection, RunAction } from '../domain/observed.js';
 import { ApiError } from '../kubernetes/errors.js';
 import { inParallel } from '../kubernetes/parallel.js';
@@ -105,6 +107,7 @@ async function createInjection(
     [LABEL_PART_OF]: PART_OF,
     [LABEL_RUN_UID]: run.metadata.uid,
     [LABEL_STEP]: spec.step,
+    ...(spec.agent === 'Node' && { [LABEL_NODE]: nodeMark(spec.node ?? '') }),
     ...(experiment && { [LABEL_EXPERIMENT]: experiment }),
   };
   const object: KubeObject = { metadata: { name, namespace, labels, ...(held && { finalizers: [FINALIZER] }) }, spec };
@@ -115,7 +118,10 @@ async function createInjection(
     // Made by an attempt whose answer was lost. Holding other targets, it must not pass for what is being recorded.
     const present = await client.get(injections, namespace, name);
     caches.injections.upsert(present);
-    if (!isDeepStrictEqual(present.spec?.targets, spec.targets)) throw error;
+    const same = (['agent', 'node', 'bootId', 'parts', 'targets'] as const).every((field) =>
+      isDeepStrictEqual(present.spec?.[field], spec[field]),
+    );
+    if (!same) throw error;
   }
 }
 

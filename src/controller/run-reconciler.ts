@@ -29,7 +29,7 @@ export class RunReconciler {
 
   /** `key` is `namespace/name`. */
   async reconcile(key: string): Promise<ReconcileResult | undefined> {
-    const { caches, client, prober, records, targets } = this.context;
+    const { caches, client, nodes, prober, records, targets } = this.context;
     const { namespace, name } = splitKey(key);
     const cached = caches.runs.get(namespace, name);
     const memory = records.memory(key);
@@ -43,6 +43,8 @@ export class RunReconciler {
     if (!run.status?.finishTime) targets.ensure(run);
     const decision = decideRun(gatherRun(this.context, run, known), client.clock.now());
     prober.ensure(run, decision.probing);
+    known.nodes = decision.nodes;
+    nodes.ensure(run.metadata.uid, namespace ?? '', decision.nodes);
     const latest = await actOnRun(this.context, cached.run, decision.actions).catch((error: unknown) => {
       // More tries will not help; the next look ends the run and says why.
       if (error instanceof ApiError && error.isForbidden) known.refusal = error.message;
@@ -67,7 +69,14 @@ export class RunReconciler {
     const known = records.memory(key);
     if (known) return known;
     const problems = checkExperiment(spec.template, []).map(({ path, message }) => `${path.join('.')}: ${message}`);
-    const fresh = { uid: metadata.uid, status: undefined, writtenAt: Number.NEGATIVE_INFINITY, problems };
+    const fresh = {
+      uid: metadata.uid,
+      status: undefined,
+      writtenAt: Number.NEGATIVE_INFINITY,
+      problems,
+      nodes: [],
+      plans: new Map(),
+    };
     records.remember(key, fresh);
     return fresh;
   }
@@ -76,6 +85,7 @@ export class RunReconciler {
     this.context.records.forget(key);
     this.context.prober.stop(uid);
     this.context.targets.stop(uid);
+    this.context.nodes.stop(uid);
   }
 
   /** The one place that writes a run's status and tells of it; only the difference goes out. */

@@ -1,6 +1,7 @@
 import type { ExperimentRun, RunStatus } from '../api/experiment-run.js';
 import { believed } from '../domain/belief.js';
 import { keyOf } from '../kubernetes/resource.js';
+import type { Plans } from './agent-plans.js';
 import type { Caches } from './caches.js';
 
 /** What this process remembers of a run between two looks. All of it can be lost: the status and the injections say enough. */
@@ -14,6 +15,10 @@ export interface RunMemory {
   problems: string[];
   /** What the API server refused us to do for it. */
   refusal?: string;
+  /** The nodes that the last decision has asked for. */
+  nodes: readonly string[];
+  /** What agents can't do of the method, by what they and the namespace allow. */
+  plans: Map<string, Plans>;
 }
 
 /** The runs that are under way, with the status that may be trusted. */

@@ -3,6 +3,7 @@ import type { Selection } from '../api/experiment-run.js';
 import type { Injection } from '../api/injection.js';
 import { FINALIZER } from '../api/labels.js';
 import { selectorText } from '../api/selector.js';
+import { type Carried, carry, wordsOf } from './agents.js';
 import type { RunDraft } from './draft.js';
 import { comingOfAge, type Draw, digestOf, draw, funnel } from './draw.js';
 import { injectionsFor } from './naming.js';
@@ -26,9 +27,11 @@ export function admit(draft: RunDraft): void {
   if (!pods || awaitsYoungPods(draft, pods)) return;
   const draws = draft.template.method.map((step) => ({ step, draw: drawFirst(draft, step, pods[step.name] ?? []) }));
   if (!admissible(draft, draws)) return;
+  const carried = carriers(draft, draws);
+  if (!carried) return;
 
   draft.status.selection = draws.map(({ step, draw: drawn }) => {
-    const chosen = makeDurable(draft, step, 0, drawn.order.slice(0, drawn.chosen));
+    const chosen = makeDurable(draft, step, 0, carried.get(step.name) ?? []);
     return selectionOf(step, drawn, pods[step.name] ?? [], chosen);
   });
   for (const { step, chosen } of draft.status.selection) {
@@ -47,14 +50,34 @@ export function admit(draft: RunDraft): void {
 function awaitsYoungPods(draft: RunDraft, pods: Record<string, Pod[]>): boolean {
   const start = Date.parse(draft.status.startTime ?? draft.time);
   const due = draft.template.method
-    .flatMap((step) => comingOfAge(pods[step.name] ?? [], step.targets, start))
+    .flatMap((step) => comingOfAge(pods[step.name] ?? [], step.targets, start, draft.facts(step)))
     .filter((age) => age > draft.now && age <= start + YOUTH_MILLISECONDS);
   if (due.length > 0) draft.wakeAt(Math.max(...due));
   return due.length > 0;
 }
 
 function drawFirst(draft: RunDraft, step: Step, pods: readonly Pod[]): Draw {
-  return draw(pods, step.targets, { seed: draft.status.seed ?? 0, key: step.name, now: draft.now });
+  const { seed = 0 } = draft.status;
+  return draw(pods, step.targets, { seed, key: step.name, now: draft.now, fault: draft.facts(step) });
+}
+
+/**
+ * Who is to carry the faults to the targets, by step; undefined while that is not known, or when it turns out that
+ * nobody can to one of them: then why is found, before anything was touched.
+ */
+function carriers(draft: RunDraft, draws: { step: Step; draw: Draw }[]): Map<string, Carried[]> | undefined {
+  const carried = new Map<string, Carried[]>();
+  for (const { step, draw: drawn } of draws) {
+    const found = carry(draft, step, drawn.order.slice(0, drawn.chosen));
+    if (!found) continue;
+    carried.set(step.name, found.carried);
+    const [first] = found.refused;
+    if (!first) continue;
+    const many = `${found.refused.length} of ${drawn.chosen} targets`;
+    draft.find(first.reason, `Step '${step.name}' can't be carried out on ${many}: ${wordsOf(found.refused)}`);
+  }
+  const isKnown = carried.size === draws.length;
+  return isKnown && !draft.found('AgentMissing') && !draft.found('NotSupported') ? carried : undefined;
 }
 
 /** Whether the draws may be carried out; if not, why is found. */
@@ -87,21 +110,24 @@ function noMatch(draft: RunDraft, { targets }: Step): string {
  * Makes a round durable as Pending injections and returns the UIDs in it. Nothing of a round is applied before the
  * status records it, so what an earlier attempt has left is kept where it is the same and replaced where it is not.
  */
-export function makeDurable(draft: RunDraft, step: Step, round: number, pods: readonly Pod[]): string[] {
+export function makeDurable(draft: RunDraft, step: Step, round: number, carried: readonly Carried[]): string[] {
   const existing = draft.injectionsOf(step.name).filter(({ spec }) => spec.round === round);
-  const facts = draft.observed.facts[step.name] ?? { fault: '', oneShot: false };
-  const planned = injectionsFor(draft.observed.run, step, facts, round, pods);
-  const stale = existing.filter((injection) => !planned.some((plan) => isSame(plan, injection)));
-  for (const { metadata } of stale) draft.do({ do: 'deleteInjection', name: metadata.name, uid: metadata.uid });
-  for (const injection of planned) {
-    if (!existing.some((each) => isSame(injection, each))) draft.do({ do: 'createInjection', injection });
+  const planned = injectionsFor(draft.observed.run, step, draft.facts(step), round, carried);
+  const plans = new Map(planned.map((plan) => [plan.name, plan]));
+  const kept = new Set<string>();
+  for (const injection of existing) {
+    const { name, uid } = injection.metadata;
+    if (isSame(plans.get(name), injection)) kept.add(name);
+    else draft.do({ do: 'deleteInjection', name, uid });
   }
+  for (const injection of planned) if (!kept.has(injection.name)) draft.do({ do: 'createInjection', injection });
   return planned.flatMap(({ spec }) => spec.targets.map(({ uid }) => uid));
 }
 
-function isSame(plan: NewInjection, injection: Injection): boolean {
-  const uids = (spec: { targets: { uid: string }[] }) => spec.targets.map(({ uid }) => uid).join();
-  return plan.name === injection.metadata.name && uids(plan.spec) === uids(injection.spec);
+function isSame(plan: NewInjection | undefined, { spec }: Injection): boolean {
+  if (plan?.spec.agent !== spec.agent || plan?.spec.bootId !== spec.bootId) return false;
+  const uids = ({ targets }: { targets: { uid: string }[] }) => targets.map(({ uid }) => uid).join();
+  return plan !== undefined && plan.spec.parts === spec.parts && uids(plan.spec) === uids(spec);
 }
 
 function selectionOf(step: Step, drawn: Draw, pods: readonly Pod[], chosen: string[]): Selection {

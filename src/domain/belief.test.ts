@@ -85,7 +85,15 @@ describe('of a status that somebody else may have written', () => {
   });
 
   test('targets, rounds and effects are those of the injections', () => {
-    const removed = { terminating: 0, completed: 0, notReady: 0, tooYoung: 0, protected: 0, unmanaged: 0 };
+    const removed = {
+      terminating: 0,
+      completed: 0,
+      notReady: 0,
+      tooYoung: 0,
+      protected: 0,
+      unmanaged: 0,
+      unreachable: 0,
+    };
     const drawn = {
       step: 'kill',
       matched: 9,
@@ -98,7 +106,7 @@ describe('of a status that somebody else may have written', () => {
     };
     const injections = [
       anInjection({ state: 'Revert' }, ['Effective', 'Missed']),
-      anInjection({ state: 'Apply', round: 1 }, ['Confirmed', 'Applying']),
+      anInjection({ state: 'Apply', round: 1 }, ['Applying', 'Confirmed']),
       anInjection({ state: 'Pending', round: 2 }),
     ];
     const status = believed(aRun({ selection: [drawn], steps: [{ ...step }] }, held), injections);

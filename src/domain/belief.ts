@@ -1,7 +1,7 @@
 import type { ExperimentRun, RunStatus, StepStatus } from '../api/experiment-run.js';
 import type { Injection } from '../api/injection.js';
 import { ANNOTATION_VERDICT, FINALIZER } from '../api/labels.js';
-import { isHit, targetStates } from './progress.js';
+import { tally, targetStates } from './progress.js';
 
 /**
  * What a controller that has not written a run's status itself may believe of it. Whoever may write a status in their
@@ -59,12 +59,12 @@ function chosen(step: string, injections: readonly Injection[]): number {
 
 function seen(step: StepStatus, injections: readonly Injection[]): StepStatus {
   const own = injections.filter(({ spec }) => spec.step === step.name);
-  const states = targetStates(own);
+  const { hit, effective } = tally(targetStates(own));
   const begun = own.filter(({ spec }) => spec.state !== 'Pending').map(({ spec }) => spec.round + 1);
   return {
     ...step,
     rounds: Math.max(step.rounds, ...begun),
-    hit: states.filter(({ state }) => isHit(state)).length,
-    effective: states.filter(({ state }) => state === 'Effective').length,
+    hit: new Set(hit.map(({ uid }) => uid)).size,
+    effective,
   };
 }

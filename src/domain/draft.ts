@@ -3,7 +3,7 @@ import type { Step } from '../api/experiment.js';
 import type { ProbeStage, RunCondition, RunStatus, StepStatus } from '../api/experiment-run.js';
 import type { Injection } from '../api/injection.js';
 import type { Reason } from '../api/reasons.js';
-import type { DomainEvent, RunAction, RunDecision, RunObserved } from './observed.js';
+import type { DomainEvent, NodeFacts, RunAction, RunDecision, RunObserved, StepFacts } from './observed.js';
 
 /** How often what changes all the time is looked at. */
 export const LOOK_MILLISECONDS = 250;
@@ -27,6 +27,7 @@ export class RunDraft {
   readonly actions: RunAction[] = [];
   readonly events: DomainEvent[] = [];
   probing: ProbeStage | undefined;
+  readonly #nodes = new Set<string>();
   #wakeAt: number | undefined;
 
   constructor(
@@ -112,6 +113,19 @@ export class RunDraft {
     this.events.push({ type, reason, message: shortened(message) });
   }
 
+  /** Asks for what is known of a node, and for another look when that changes; undefined while nothing is. */
+  nodeFacts(node: string): NodeFacts | undefined {
+    this.#nodes.add(node);
+    return this.observed.nodes.get(node);
+  }
+
+  /** What is known of a step's fault. */
+  facts(step: { name: string }): StepFacts {
+    const facts = this.observed.facts[step.name];
+    if (!facts) throw new Error(`nothing is known of the fault of step '${step.name}'`);
+    return facts;
+  }
+
   /** Asks to be called again at that time, or sooner. */
   wakeAt(milliseconds: number): void {
     this.#wakeAt = Math.min(this.#wakeAt ?? Number.POSITIVE_INFINITY, Math.max(milliseconds, this.now));
@@ -122,6 +136,7 @@ export class RunDraft {
       status: this.status,
       actions: this.actions,
       events: this.events,
+      nodes: [...this.#nodes],
       ...(this.probing && { probing: this.probing }),
       ...(this.#wakeAt !== undefined && { wakeAt: this.#wakeAt }),
     };

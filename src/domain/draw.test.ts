@@ -1,12 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { aPod, aStep, pods, START, type StepOverrides } from '../testing/builders.js';
+import { aPod, aStep, killFacts, pods, START, type StepOverrides } from '../testing/builders.js';
 import { digestOf, draw, funnel, seedOf } from './draw.js';
 import type { Pod } from './observed.js';
 
 function drawn(from: readonly Pod[], targets: StepOverrides = {}, seed = 1, exclude?: ReadonlySet<string>) {
   const { targets: asked } = aStep('kill', targets);
-  return draw(from, asked, { seed, key: 'kill', now: START, ...(exclude && { exclude }) });
+  return draw(from, asked, { seed, key: 'kill', now: START, fault: killFacts, ...(exclude && { exclude }) });
 }
 
 const names = (from: readonly Pod[]) => from.map(({ name }) => name);
@@ -81,7 +81,7 @@ describe('a draw', () => {
 
   test('differs between seeds and between steps, and reaches every pod', () => {
     const first = (seed: number, key: string) =>
-      draw(pods(5), aStep(key).targets, { seed, key, now: START }).order[0]?.name;
+      draw(pods(5), aStep(key).targets, { seed, key, now: START, fault: killFacts }).order[0]?.name;
     const seeds = Array.from({ length: 100 }, (_, seed) => seed);
     expect(new Set(seeds.map((seed) => first(seed, 'kill'))).size).toBe(5);
     expect(seeds.some((seed) => first(seed, 'kill') !== first(seed, 'other'))).toBe(true);
@@ -105,7 +105,7 @@ describe('a digest', () => {
 });
 
 describe('the funnel', () => {
-  const none = { terminating: 0, completed: 0, notReady: 0, tooYoung: 0, protected: 0, unmanaged: 0 };
+  const none = { terminating: 0, completed: 0, notReady: 0, tooYoung: 0, protected: 0, unmanaged: 0, unreachable: 0 };
 
   test('names what each filter removed and passes over those that removed nothing', () => {
     const removed = { ...none, notReady: 12, terminating: 2 };

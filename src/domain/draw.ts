@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Removed } from '../api/experiment-run.js';
 import type { Targets } from '../api/targets.js';
 import { parseDuration } from '../stats/duration.js';
-import type { Pod } from './observed.js';
+import type { Pod, StepFacts } from './observed.js';
 
 /** What was left of the pods a step names, and in which order they would be drawn. */
 export interface Draw {
@@ -14,7 +14,16 @@ export interface Draw {
   chosen: number;
 }
 
-const filters: { name: keyof Removed; words: string; takesOut(pod: Pod, targets: Targets, now: number): boolean }[] = [
+/** What of a step's fault decides whom it may be put on. */
+export type Reach = Pick<StepFacts, 'by' | 'removesPods'>;
+
+interface Filter {
+  name: keyof Removed;
+  words: string;
+  takesOut(pod: Pod, targets: Targets, now: number, fault: Reach): boolean;
+}
+
+const filters: Filter[] = [
   { name: 'terminating', words: 'terminating', takesOut: (pod) => pod.terminating },
   { name: 'completed', words: 'completed', takesOut: (pod) => pod.completed },
   { name: 'notReady', words: 'not Ready', takesOut: (pod) => !pod.ready },
@@ -27,23 +36,49 @@ const filters: { name: keyof Removed; words: string; takesOut(pod: Pod, targets:
   {
     name: 'unmanaged',
     words: 'without a controller that replaces them',
-    takesOut: (pod, targets) => !pod.managed && !targets.pods.unmanaged,
+    takesOut: (pod, targets, _now, fault) => fault.removesPods && !pod.managed && !targets.pods.unmanaged,
+  },
+  {
+    name: 'unreachable',
+    words: 'on the network of their node or static, where no agent puts a fault',
+    takesOut: (pod, _targets, _now, fault) => fault.by === 'Agent' && pod.unreachable,
   },
 ];
+
+/** Whether the fault can be put on a pod that takes the place of a target: as soon as a container of it runs. */
+export function isFollowable(pod: Pod, targets: Targets, fault: Reach): boolean {
+  const given = { ...pod, ready: true, createdAt: Number.NEGATIVE_INFINITY };
+  return pod.running && !filters.some(({ takesOut }) => takesOut(given, targets, 0, fault));
+}
+
+/** What a draw depends on beside the pods. */
+export interface DrawSettings {
+  seed: number;
+  /** Tells one draw of a run from another. */
+  key: string;
+  now: number;
+  fault: Reach;
+  /** UIDs that were drawn before. */
+  exclude?: ReadonlySet<string>;
+}
 
 /**
  * Draws targets. Each candidate's place depends only on the seed, the step and its UID, so neither the order in which
  * pods are listed nor who else is a candidate changes it, and a draw can be continued after a restart.
- * `percent` is rounded down but at least one; `exclude` holds UIDs that were drawn before.
+ * `percent` is rounded down but at least one.
  */
-export function draw(
-  pods: readonly Pod[],
-  targets: Targets,
-  { seed, key, now, exclude }: { seed: number; key: string; now: number; exclude?: ReadonlySet<string> },
-): Draw {
-  const removed: Removed = { terminating: 0, completed: 0, notReady: 0, tooYoung: 0, protected: 0, unmanaged: 0 };
+export function draw(pods: readonly Pod[], targets: Targets, { seed, key, now, fault, exclude }: DrawSettings): Draw {
+  const removed: Removed = {
+    terminating: 0,
+    completed: 0,
+    notReady: 0,
+    tooYoung: 0,
+    protected: 0,
+    unmanaged: 0,
+    unreachable: 0,
+  };
   const candidates = pods.filter((pod) => {
-    const filter = filters.find((each) => each.takesOut(pod, targets, now));
+    const filter = filters.find((each) => each.takesOut(pod, targets, now, fault));
     if (filter) removed[filter.name] += 1;
     return !filter && !exclude?.has(pod.uid);
   });
@@ -59,15 +94,16 @@ export function draw(
  * When the pods that nothing but their youth keeps out will be old enough, in milliseconds since the epoch; empty when
  * there are candidates at `now`, or no such pods.
  */
-export function comingOfAge(pods: readonly Pod[], targets: Targets, now: number): number[] {
+export function comingOfAge(pods: readonly Pod[], targets: Targets, now: number, fault: Reach): number[] {
   const fit = pods.filter((pod) =>
-    filters.every(({ name, takesOut }) => name === 'tooYoung' || !takesOut(pod, targets, now)),
+    filters.every(({ name, takesOut }) => name === 'tooYoung' || !takesOut(pod, targets, now, fault)),
   );
   const ages = fit.map(({ createdAt }) => createdAt + parseDuration(targets.pods.minAge));
   return ages.some((age) => age <= now) ? [] : ages;
 }
 
-function inDrawingOrder(candidates: readonly Pod[], seed: number, key: string): Pod[] {
+/** Sorts pods by what the seed and the key make of their UIDs. */
+export function inDrawingOrder(candidates: readonly Pod[], seed: number, key: string): Pod[] {
   return candidates
     .map((pod) => ({ pod, place: createHash('sha256').update(`${seed}/${key}/${pod.uid}`).digest('hex') }))
     .sort((a, b) => (a.place < b.place ? -1 : 1))

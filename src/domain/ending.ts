@@ -1,5 +1,6 @@
 import type { Step } from '../api/experiment.js';
 import { parseDuration } from '../stats/duration.js';
+import { silence } from './agents.js';
 import { LOOK_MILLISECONDS, type RunDraft } from './draft.js';
 import { findViolations, type Judged, judgeStage, tooFew } from './judging.js';
 import { count, isClean, isWhole, takenBack, targetStates } from './progress.js';
@@ -54,7 +55,11 @@ function reportUnproven(draft: RunDraft): void {
     const states = targetStates([injection]);
     const failed = states.find(({ state }) => state === 'Failed');
     const left = states.filter(({ state }) => state !== 'Missed' && state !== 'Reverted').map(({ name }) => name);
-    const where = `injection ${injection.metadata.name}, targets ${left.slice(0, 10).join(', ')}`;
+    const { node } = injection.spec;
+    const facts = node === undefined ? undefined : draft.observed.nodes.get(node);
+    const silent = node !== undefined && facts && silence(node, facts);
+    const place = node === undefined ? '' : ` on node ${node}`;
+    const where = `injection ${injection.metadata.name}${place}, targets ${left.slice(0, 10).join(', ')}${silent ? `; ${silent}` : ''}`;
     if (failed)
       draft.find('CleanupFailed', `A fault could not be taken back (${where}): ${failed.message ?? 'no reason given'}`);
     else
@@ -227,7 +232,7 @@ function heldMessage(draft: RunDraft): string {
   const steps = draft.status.steps ?? [];
   const sum = (field: 'hit' | 'targets' | 'effective') => steps.reduce((total, step) => total + step[field], 0);
   const held = probes === 1 ? 'The probe held in every stage' : `All ${probes} probes held in every stage`;
-  const effective = sum('effective') < sum('hit') ? `, ${sum('effective')} showed the effect` : '';
+  const effective = sum('effective') < sum('hit') ? `, ${sum('effective')} of ${sum('hit')} showed the effect` : '';
   const hit = `${sum('hit')} of ${sum('targets')} targets were hit${effective}`;
   const { recoverySeconds } = draft.status;
   const back = recoverySeconds === undefined ? '' : `; steady state was back ${recoverySeconds} s after the fault`;

@@ -47,7 +47,12 @@ export interface InjectionDecision {
   status: InjectionStatus;
   actions: InjectionAction[];
   events: DomainEvent[];
+  /** When to look again though nothing changed, in API-server time. */
+  wakeAt?: number;
 }
+
+/** How soon a fault that could not be taken back is tried again. */
+export const REVERT_RETRY_MILLISECONDS = 5_000;
 
 interface Next {
   state: TargetState | undefined;
@@ -64,7 +69,8 @@ interface Next {
  */
 export function decideInjection(observed: InjectionObserved, now: number): InjectionDecision {
   const { injection, runIsLive, oneShot } = observed;
-  const decision: InjectionDecision = { status: structuredClone(injection.status ?? {}), actions: [], events: [] };
+  const status = structuredClone(injection.status ?? {});
+  const decision: InjectionDecision = { status, actions: [], events: [], ...retry(observed, now) };
   if (!runIsLive && injection.spec.state !== 'Revert') {
     // An effect that no live run owns: nobody else would take it back.
     decision.actions.push({ do: 'setInjectionState', state: 'Revert' });
@@ -76,19 +82,25 @@ export function decideInjection(observed: InjectionObserved, now: number): Injec
     const before = known.get(target.uid);
     const next = nextFor(observed, target, before?.state);
     if (next.action) decision.actions.push(next.action);
-    if (!next.state) continue;
-    targets.push(before?.state === next.state ? before : entered(target, next, now));
-    if (before?.state !== next.state) note(decision, observed, target, next);
+    const entry = before?.state === next.state ? before : entered(target, next, now);
+    if (entry) targets.push(entry);
+    if (entry !== before) note(decision, observed, target, next);
   }
   if (targets.length > 0) decision.status.targets = targets;
   if (!runIsLive && isClean(injection, oneShot)) decision.actions.push({ do: 'deleteInjection' });
   return decision;
 }
 
-function entered(target: Target, next: Next, now: number): TargetStatus {
+function retry({ undone }: InjectionObserved, now: number): { wakeAt?: number } {
+  const isRefused = [...undone.values()].some(({ result }) => result === 'refused');
+  return isRefused ? { wakeAt: now + REVERT_RETRY_MILLISECONDS } : {};
+}
+
+function entered(target: Target, next: Next, now: number): TargetStatus | undefined {
+  if (!next.state) return undefined;
   return {
     uid: target.uid,
-    state: next.state ?? 'Missed',
+    state: next.state,
     time: timestamp(now),
     ...(next.message && { message: shortened(next.message, 256) }),
   };

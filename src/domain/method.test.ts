@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import type { Step } from '../api/experiment.js';
 import type { RunStatus, StepStatus } from '../api/experiment-run.js';
 import type { Injection } from '../api/injection.js';
-import { anInjection, anObservation, aRun, aStep, at, aWindow, pods, START } from '../testing/builders.js';
+import { anInjection, anObservation, aRun, aStep, at, aWindow, killFacts, pods, START } from '../testing/builders.js';
 import { RunDraft } from './draft.js';
 import { advanceMethod, groups } from './method.js';
 import type { RunObserved, StepFacts } from './observed.js';
@@ -29,7 +29,7 @@ function advance(setting: Setting) {
     selection: steps.map(({ name }) => ({
       step: name,
       matched: 4,
-      removed: { terminating: 0, completed: 0, notReady: 0, tooYoung: 0, protected: 0, unmanaged: 0 },
+      removed: { terminating: 0, completed: 0, notReady: 0, tooYoung: 0, protected: 0, unmanaged: 0, unreachable: 0 },
       candidates: 4,
       chosen,
       readyBefore: 4,
@@ -40,8 +40,7 @@ function advance(setting: Setting) {
   const safeguards = maxTargets === undefined ? {} : { maxTargets };
   const run = aRun({ template: { method: steps, safeguards }, status });
   const facts: StepFacts = {
-    fault: 'podKill',
-    oneShot: true,
+    ...killFacts,
     ...(setting.repeats && { repeatEveryMilliseconds: 5_000 }),
   };
   const draft = new RunDraft(

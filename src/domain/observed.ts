@@ -19,13 +19,41 @@ export interface Pod {
   standIn: boolean;
   /** How long it may take to end once it is deleted. */
   graceSeconds: number;
+  /** The name of its node; `''` before it has one. */
+  node: string;
+  /** At least one of its containers runs. */
+  running: boolean;
+  /** No agent can put a fault on it: it uses the network of its node, or is static. */
+  unreachable: boolean;
+  /** Why no ephemeral container of ours can be added to it, in words; undefined: one can. */
+  sidecarRefusal?: string;
 }
 
 /** What the domain needs to know of a step's fault. */
 export interface StepFacts {
   fault: string;
   oneShot: boolean;
+  /** Who carries it out. */
+  by: 'ApiServer' | 'Agent';
+  /** It takes pods away, so that those nothing would replace are left out unless asked for. */
+  removesPods: boolean;
   repeatEveryMilliseconds?: number;
+}
+
+/** What is known of a node that agents are needed on. Times in milliseconds since the epoch, in API-server time. */
+export interface NodeFacts {
+  /** When all of this was read. */
+  readAt: number;
+  /** When the agent said last that it is alive; undefined: there is none. */
+  renewedAt?: number;
+  /** Why no agent can run there, in a sentence, if that is known. */
+  hint?: string;
+  /** What tells a boot of the node from the one before, if the agent and the kubelet agree on it. */
+  bootId?: string;
+  /** By the name of the step: why the agent can't carry out its fault there; those it can are left out. */
+  refusals: Readonly<Record<string, string>>;
+  /** By the name of the step: why no sidecar can, whatever the pod; those one can are left out. */
+  sidecarRefusals: Readonly<Record<string, string>>;
 }
 
 /** What one probe measured in one stage. */
@@ -61,6 +89,8 @@ export interface RunObserved {
   pods: Record<string, Pod[]> | undefined;
   /** All injections that carry this run's UID. */
   injections: Injection[];
+  /** By name, what is known of the nodes that a decision has asked for. */
+  nodes: ReadonlyMap<string, NodeFacts>;
   /** By the name of the probe, the stages measured by this process. */
   windows: Record<string, Partial<Record<ProbeStage, ProbeWindow>>>;
 }
@@ -99,6 +129,8 @@ export interface RunDecision {
   events: DomainEvent[];
   /** The stage whose samples are to be taken now; undefined: none. */
   probing?: ProbeStage;
+  /** The nodes that have to be known from now on; a change to what is known of one is a reason to look again. */
+  nodes: readonly string[];
   /** When to look again though nothing changed, in API-server time. */
   wakeAt?: number;
 }

@@ -8,6 +8,12 @@ export interface KnownTarget {
   uid: string;
   name: string;
   state: TargetState | undefined;
+  /** Whether it was hit, also when the fault is not on it any more. */
+  hit: boolean;
+  /** Whether the fault was seen to have taken effect. */
+  effective: boolean;
+  /** How often the fault had vanished and was put back. */
+  drifts: number;
   /** When the state was entered, in milliseconds since the epoch; 0 while there is none. */
   since: number;
   message?: string;
@@ -19,8 +25,17 @@ export function targetStates(injections: readonly Injection[]): KnownTarget[] {
     const known = new Map(status?.targets?.map((target) => [target.uid, target]));
     return spec.targets.map(({ uid, name }) => {
       const found = known.get(uid);
-      const since = found ? Date.parse(found.time) : 0;
-      return { uid, name, state: found?.state, since, ...(found?.message && { message: found.message }) };
+      return {
+        uid,
+        name,
+        state: found?.state,
+        // What has vanished and is to be put back had been on.
+        hit: isHit(found?.state) || found?.drifts !== undefined,
+        effective: found?.state === 'Effective' || found?.effective === true,
+        drifts: found?.drifts ?? 0,
+        since: found ? Date.parse(found.time) : 0,
+        ...(found?.message && { message: found.message }),
+      };
     });
   });
 }
@@ -32,12 +47,16 @@ export function isHit(state: TargetState | undefined): boolean {
 
 /** Updates the step's numbers. What happened can't be undone by an injection that someone deletes, so none falls. */
 export function count(status: StepStatus, injections: readonly Injection[]): void {
-  const states = targetStates(injections);
-  const hit = states.filter(({ state }) => isHit(state));
+  const { hit, effective } = tally(targetStates(injections));
   status.hit = Math.max(status.hit, new Set(hit.map(({ uid }) => uid)).size);
-  const effective = states.filter(({ state }) => state === 'Effective').length;
   status.effective = Math.max(status.effective, effective);
   if (hit.length > 0) status.names = hit.slice(0, 100).map(({ name }) => name);
+}
+
+/** Which targets were hit, and how many different ones of them show the effect. */
+export function tally(states: readonly KnownTarget[]): { hit: KnownTarget[]; effective: number } {
+  const effective = states.filter((target) => target.effective).map(({ uid }) => uid);
+  return { hit: states.filter((target) => target.hit), effective: new Set(effective).size };
 }
 
 /** How many rounds of a step the stored status knows of: only these may be applied. The first comes with the selection. */
@@ -56,10 +75,9 @@ export function recordedInjections(draft: RunDraft, step: Step): Injection[] {
 export function isWhole(draft: RunDraft, step: Step): boolean {
   const injections = recordedInjections(draft, step);
   if (injections.some(({ metadata }) => metadata.deletionTimestamp)) return false;
-  return Array.from({ length: recordedRounds(draft, step) }, (_, round) => round).every((round) => {
-    const parts = injections.filter(({ spec }) => spec.round === round);
-    return parts.length > 0 && parts.length === parts[0]?.spec.parts;
-  });
+  const missing = new Map<number, number>();
+  for (const { spec } of injections) missing.set(spec.round, (missing.get(spec.round) ?? spec.parts) - 1);
+  return missing.size === recordedRounds(draft, step) && [...missing.values()].every((parts) => parts === 0);
 }
 
 /** Takes a step's fault back and says whether that is done and proven. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { aStep } from '../testing/builders.js';
+import { aStep, freezeFacts, killFacts } from '../testing/builders.js';
 import { calmScenario, scenario } from '../testing/scenarios.js';
 import { type Happening, type Scenario, simulate, type Trouble } from '../testing/simulation.js';
 import { believed } from './belief.js';
@@ -29,8 +29,8 @@ const busy = calmScenario({
     safeguards: { maxTargets: 3 },
   },
   facts: {
-    s0: { fault: 'freeze', oneShot: false },
-    s1: { fault: 'podKill', oneShot: true, repeatEveryMilliseconds: 5_000 },
+    s0: freezeFacts,
+    s1: { ...killFacts, repeatEveryMilliseconds: 5_000 },
   },
 });
 

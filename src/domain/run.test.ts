@@ -9,6 +9,8 @@ import {
   aStep,
   at,
   aWindow,
+  freezeFacts,
+  killFacts,
   type RunOverrides,
   START,
 } from '../testing/builders.js';
@@ -31,7 +33,7 @@ const selected: RunStatus = {
     {
       step: 'kill',
       matched: 4,
-      removed: { terminating: 0, completed: 0, notReady: 0, tooYoung: 0, protected: 0, unmanaged: 0 },
+      removed: { terminating: 0, completed: 0, notReady: 0, tooYoung: 0, protected: 0, unmanaged: 0, unreachable: 0 },
       candidates: 4,
       chosen: 1,
       readyBefore: 4,
@@ -165,7 +167,7 @@ describe('reverting', () => {
 
   test('does not touch an earlier step before the later ones are clean', () => {
     const template = { method: [aStep('kill'), aStep('freeze', { fault: 'freeze', duration: '5s' })] };
-    const facts = { kill: { fault: 'podKill', oneShot: true }, freeze: { fault: 'freeze', oneShot: false } };
+    const facts = { kill: killFacts, freeze: freezeFacts };
     const injections = [pending, anInjection({ step: 'freeze', state: 'Apply' }, ['Confirmed'])];
     const decision = decide({ template, status: turned }, { facts, injections }, 11);
     expect(decision.actions).toMatchObject([{ do: 'setInjectionState', name: 'lose-one-freeze-api-0-0' }]);
@@ -173,7 +175,7 @@ describe('reverting', () => {
 
   test('calls nothing gone whose injection someone has deleted', () => {
     const template = { method: [aStep('kill', { fault: 'freeze', duration: '5s' })] };
-    const facts = { kill: { fault: 'freeze', oneShot: false } };
+    const facts = { kill: freezeFacts };
     expect(reasonsOf(decide({ template, status: turned }, { facts, injections: [] }, 11))).toEqual(['CleanupUnproven']);
   });
 });
@@ -245,6 +247,7 @@ describe('a finished run', () => {
       status: over,
       actions: [],
       events: [],
+      nodes: [],
     });
   });
 });

@@ -3,6 +3,7 @@ import type { ExperimentRun, RunStage } from '../api/experiment-run.js';
 import { FINALIZER } from '../api/labels.js';
 import { parseDuration } from '../stats/duration.js';
 import { admit } from './admission.js';
+import { findAgentTrouble } from './agents.js';
 import { LOOK_MILLISECONDS, RunDraft } from './draft.js';
 import { seedOf } from './draw.js';
 import { beginReverting, finish, recover, revert } from './ending.js';
@@ -67,6 +68,7 @@ function interrupt(draft: RunDraft): void {
   if (halts.length > 0) draft.find('Halted', `All experiments are halted by ${halts.join(' and ')}`);
   if (run.spec.abort) draft.find('AbortedByUser', `Aborted: ${run.spec.abort.reason}`);
   if (run.metadata.deletionTimestamp) draft.find('AbortedByUser', 'The run was deleted');
+  if (!draft.status.revertedTime) findAgentTrouble(draft);
   if (draft.condition('Reverted')) return;
   if (draft.observed.refusal)
     draft.find('InjectionFailed', `The controller may not do this: ${draft.observed.refusal}`);
@@ -165,9 +167,7 @@ function findUnmet(draft: RunDraft, each: Judged, deadline: number): void {
 }
 
 function runMethod(draft: RunDraft): void {
-  const biting = targetStates(draft.observed.injections).some(
-    ({ state }) => state !== undefined && state !== 'Applying' && state !== 'Missed',
-  );
+  const biting = targetStates(draft.observed.injections).some(({ state, hit }) => hit || state === 'Failed');
   draft.probing = biting ? 'During' : 'Before';
   const abortOn = draft.template.safeguards?.abortOn ?? [];
   const judged = biting ? judgeStage(draft, 'During') : [];

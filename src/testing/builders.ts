@@ -3,7 +3,7 @@ import type { ExperimentRun, RunStatus } from '../api/experiment-run.js';
 import type { Injection, InjectionSpec, TargetState } from '../api/injection.js';
 import { API_VERSION } from '../api/labels.js';
 import type { InjectionObserved } from '../domain/injection.js';
-import type { Pod, ProbeWindow, RunObserved, StepFacts } from '../domain/observed.js';
+import type { NodeFacts, Pod, ProbeWindow, RunObserved, StepFacts } from '../domain/observed.js';
 import type { WindowSummary } from '../stats/window.js';
 
 /** Where time begins in tests: 2026-01-01T00:00:00Z, in milliseconds since the epoch. */
@@ -28,6 +28,9 @@ export function aPod(name: string, overrides: Partial<Pod> = {}): Pod {
     managed: true,
     standIn: false,
     graceSeconds: 30,
+    node: 'n0',
+    running: true,
+    unreachable: false,
     ...overrides,
   };
 }
@@ -45,17 +48,28 @@ export type StepOverrides = Partial<Omit<Step, 'targets'>> & {
   minAge?: string;
   unmanaged?: boolean;
   fault?: string;
+  follow?: boolean;
 };
 
 /** A step that kills one pod of the app `checkout`. */
 export function aStep(name: string, overrides: StepOverrides = {}): Step {
-  const { app = 'checkout', count, percent, minAge = '10s', unmanaged = false, fault = 'podKill', ...own } = overrides;
+  const {
+    app = 'checkout',
+    count,
+    percent,
+    minAge = '10s',
+    unmanaged = false,
+    fault = 'podKill',
+    follow,
+    ...own
+  } = overrides;
   return {
     name,
     targets: {
       pods: { selector: { matchLabels: { app } }, minAge, unmanaged },
       ...(count !== undefined && { count }),
       ...(percent !== undefined && { percent }),
+      ...(follow !== undefined && { follow }),
     },
     [fault]: {},
     ...own,
@@ -171,12 +185,24 @@ export function aWindow(samples: number, succeeded = samples, overrides: Partial
   };
 }
 
+/** The facts of `podKill`. */
+export const killFacts: StepFacts = { fault: 'podKill', oneShot: true, by: 'ApiServer', removesPods: true };
+/** The facts of a fault that lasts and goes through the API server. There is none yet. */
+export const freezeFacts: StepFacts = { fault: 'freeze', oneShot: false, by: 'ApiServer', removesPods: false };
+/** The facts of a fault that lasts and is kept up by agents. */
+export const slowFacts: StepFacts = { fault: 'slow', oneShot: false, by: 'Agent', removesPods: false };
+/** The facts of a fault that agents carry out and that has nothing to take back. */
+export const stabFacts: StepFacts = { fault: 'stab', oneShot: true, by: 'Agent', removesPods: false };
+
+/** A node whose agent is there and can do everything; read a moment ago unless said otherwise. */
+export function aNode(overrides: Partial<NodeFacts> = {}): NodeFacts {
+  return { readAt: START, renewedAt: START, bootId: 'boot-1', refusals: {}, sidecarRefusals: {}, ...overrides };
+}
+
 /** What a decision about a run looks at; facts and pods are made up for every step unless given. */
 export function anObservation(run: ExperimentRun, overrides: Partial<RunObserved> = {}): RunObserved {
   const steps = run.spec.template.method;
-  const facts: Record<string, StepFacts> = Object.fromEntries(
-    steps.map(({ name }) => [name, { fault: 'podKill', oneShot: true }]),
-  );
+  const facts: Record<string, StepFacts> = Object.fromEntries(steps.map(({ name }) => [name, killFacts]));
   return {
     run,
     facts,
@@ -184,6 +210,7 @@ export function anObservation(run: ExperimentRun, overrides: Partial<RunObserved
     halts: [],
     pods: Object.fromEntries(steps.map(({ name }) => [name, pods(4)])),
     injections: [],
+    nodes: new Map(),
     windows: {},
     ...overrides,
   };

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import type { ExperimentSpec, HypothesisProbe, ProbeStage, Step } from '../api/experiment.js';
 import type { StepFacts } from '../domain/observed.js';
 import { parseDuration } from '../stats/duration.js';
-import { aPod, aProbe, aStep, START } from './builders.js';
+import { aPod, aProbe, aStep, freezeFacts, killFacts, START } from './builders.js';
 import type { SimulatedPod } from './simulated-cluster.js';
 import type { ProbeProcess } from './simulated-probes.js';
 import type { Happening, Scenario, Trouble } from './simulation.js';
@@ -40,11 +40,11 @@ function stepNamed(name: string, isFirst: boolean): fc.Arbitrary<PlannedStep> {
       const step = aStep(name, { ...own, ...many, ...(duration && { duration }) });
       if (repeats) Object.assign(step, { podKill: { repeatEvery } });
       const every = repeats ? { repeatEveryMilliseconds: parseDuration(repeatEvery) } : {};
-      return { step, facts: { fault: 'podKill', oneShot: true, ...every } };
+      return { step, facts: { ...killFacts, ...every } };
     });
   const freeze = fc.record({ ...common, duration: fc.constantFrom('5s', '20s') }).map(({ many, ...own }) => ({
     step: aStep(name, { ...own, ...many, fault: 'freeze' }),
-    facts: { fault: 'freeze', oneShot: false },
+    facts: freezeFacts,
   }));
   return fc.oneof({ arbitrary: kill, weight: 3 }, { arbitrary: freeze, weight: 1 });
 }
@@ -128,7 +128,7 @@ export function calmScenario(overrides: Partial<Scenario> = {}): Scenario {
       recovery: { within: '60s' },
       timeout: '10m',
     },
-    facts: { s0: { fault: 'podKill', oneShot: true } },
+    facts: { s0: killFacts },
     pods: Array.from({ length: 4 }, (_, index) => ({ ...aPod(`pod-${index}`, { graceSeconds: 1 }), app: 'a' })),
     probes: { p0: { interval: 200, bad: [], minReady: 0 } },
     replacement: { after: 500, readyAfter: 500 },

@@ -114,6 +114,7 @@ export class SimulatedController {
           ? Object.fromEntries(steps.map((name) => [name, this.#podsOf(name)]))
           : undefined,
       injections: [...this.#seen.injections.values()],
+      nodes: new Map(),
       windows: this.prober.windows(cluster.now),
     };
     const decision = core.decideRun(observed, cluster.now);
@@ -285,12 +286,10 @@ export class SimulatedController {
   *#persistInjection(observed: InjectionObserved, memory: Memory): Work {
     const { cluster, core, calls } = this.setting;
     const { injection } = observed;
-    const { status } = core.decideInjection(observed, cluster.now);
+    const { status, wakeAt } = core.decideInjection(observed, cluster.now);
     const { name, resourceVersion } = injection.metadata;
-    if (memory.undone.size > 0) {
-      memory.undone.clear();
-      this.#queue.add(`injection/${name}#retry`, cluster.now + 5_000);
-    }
+    memory.undone.clear();
+    if (wakeAt !== undefined) this.#queue.add(`injection/${name}#retry`, wakeAt);
     if (JSON.stringify(injection.status ?? {}) === JSON.stringify(status)) return;
     yield;
     const write = () => calls.call('write', () => cluster.writeInjectionStatus(name, status, resourceVersion));

@@ -1,0 +1,123 @@
+import type { Step } from '../api/experiment.js';
+import type { StepStatus } from '../api/experiment-run.js';
+import type { Injection, Target } from '../api/injection.js';
+import { makeDurable } from './admission.js';
+import { type Carried, carry, wordsOf } from './agents.js';
+import { type RunDraft, timestamp } from './draft.js';
+import { draw } from './draw.js';
+import type { Pod } from './observed.js';
+import { type KnownTarget, recordedInjections, recordedRounds, targetStates } from './progress.js';
+
+/** Draws the next ones for targets that were gone before they were hit. Returns whether there is something to await. */
+export function replaceMissed(draft: RunDraft, step: Step, states: readonly KnownTarget[]): boolean {
+  const wanted = wantedAtOnce(draft, step);
+  const missing = wanted - states.filter(({ hit }) => hit).length;
+  if (missing <= 0 || draft.facts(step).repeatEveryMilliseconds !== undefined) return false;
+  if (!draft.observed.pods) return true;
+  const { affordable } = drawAgain(draft, step, step.name);
+  const found = carry(draft, step, affordable, missing);
+  if (!found) return true;
+  if (found.carried.length === 0) {
+    const why = found.refused.length > 0 ? `: ${wordsOf(found.refused)}` : '';
+    draft.stepStatus(step).message =
+      `${missing} of ${wanted} targets were gone before the fault, and no other candidate was left${why}`;
+    return false;
+  }
+  create(draft, step, found.carried);
+  return true;
+}
+
+/** How many pods a step's fault may be on at the same time. */
+export function wantedAtOnce(draft: RunDraft, step: Step): number {
+  return draft.status.selection?.find((each) => each.step === step.name)?.chosen ?? 0;
+}
+
+/** Makes the step's next round durable; it is applied once the status records it. */
+export function create(draft: RunDraft, step: Step, carried: readonly Carried[]): void {
+  const round = recordedRounds(draft, step);
+  makeDurable(draft, step, round, carried);
+  draft.stepStatus(step).rounds = round + 1;
+  draft.wakeAt(draft.now);
+}
+
+interface Redraw {
+  /** Those that could be drawn, in drawing order. */
+  order: Pod[];
+  /** Those of them that the run's budget has room for. */
+  affordable: Pod[];
+}
+
+/** Draws again. A pod that the run has taken away, or is about to, is not drawn twice. */
+function drawAgain(draft: RunDraft, step: Step, key: string): Redraw {
+  const fault = draft.facts(step);
+  const held = heldTargets(draft, step);
+  const isOpen = ({ state }: KnownTarget) => state === undefined || state === 'Applying';
+  const isRepeatable = !fault.removesPods && fault.repeatEveryMilliseconds !== undefined;
+  const out = isRepeatable ? held.filter(isOpen) : held;
+  const { order } = draw(draft.observed.pods?.[step.name] ?? [], step.targets, {
+    seed: draft.status.seed ?? 0,
+    key,
+    now: draft.now,
+    fault,
+    exclude: new Set([...out, ...plannedTargets(draft)].map(({ uid }) => uid)),
+  });
+  return { order, affordable: withinBudget(draft, step, order) };
+}
+
+/** The targets of all injections of the run but those of the round that is being drawn: what an attempt left is drawn anew. */
+export function heldTargets(draft: RunDraft, step: Step): KnownTarget[] {
+  const rounds = recordedRounds(draft, step);
+  const isHeld = ({ spec }: Injection) => spec.step !== step.name || spec.round < rounds;
+  return targetStates(draft.observed.injections.filter(isHeld));
+}
+
+/** What the steps beside this one have just drawn. */
+function plannedTargets(draft: RunDraft): Target[] {
+  return draft.actions.flatMap((action) => (action.do === 'createInjection' ? action.injection.spec.targets : []));
+}
+
+/** Those of these pods that the run's budget has room for; one that was drawn before costs nothing. */
+export function withinBudget(draft: RunDraft, step: Step, pods: readonly Pod[]): Pod[] {
+  const planned = plannedTargets(draft).map(({ uid }) => uid);
+  // Everything drawn and not known to be missed may still be hit, so it counts against the budget.
+  const drawn = heldTargets(draft, step).filter(({ state }) => state !== 'Missed');
+  const reserved = new Set([...drawn.map(({ uid }) => uid), ...planned]);
+  let left = (draft.template.safeguards?.maxTargets ?? Number.POSITIVE_INFINITY) - reserved.size;
+  return pods.filter(({ uid }) => {
+    if (reserved.has(uid)) return true;
+    left -= 1;
+    return left >= 0;
+  });
+}
+
+/** Draws and applies anew what is to be repeated while the step lasts. */
+export function repeat(draft: RunDraft, step: Step, status: StepStatus, ends: number): void {
+  const every = draft.facts(step).repeatEveryMilliseconds;
+  if (every === undefined || draft.now >= ends) return;
+  const due = Date.parse(status.roundTime ?? draft.time) + every;
+  if (due >= ends) return;
+  if (draft.now < due) {
+    draft.wakeAt(due);
+    return;
+  }
+  const { order, affordable } = drawAgain(draft, step, `${step.name}/${recordedRounds(draft, step)}`);
+  const found = carry(draft, step, affordable.slice(0, roundSize(step, order.length)));
+  if (!found) return;
+  status.roundTime = timestamp(draft.now);
+  draft.wakeAt(draft.now + every);
+  if (found.carried.length === 0) {
+    const spent = order.length > 0 ? '`safeguards.maxTargets` was used up' : 'no candidate was left';
+    const why = found.refused.length > 0 ? wordsOf(found.refused) : spent;
+    status.message = `round ${status.rounds + 1} hit nothing, because ${why}`;
+    return;
+  }
+  const known = new Set(targetStates(recordedInjections(draft, step)).map(({ uid }) => uid));
+  status.targets += found.carried.filter(({ pod }) => !known.has(pod.uid)).length;
+  create(draft, step, found.carried);
+}
+
+function roundSize(step: Step, candidates: number): number {
+  const { count: wanted, percent } = step.targets;
+  if (percent !== undefined) return Math.max(1, Math.floor((candidates * percent) / 100));
+  return wanted ?? 1;
+}
