@@ -99,6 +99,7 @@ export function placeOf(member: NetworkMember, networkNamespace: string, run: Ru
     networkNamespace,
     podIPs: [member.ipv4, member.ipv6],
     run,
+    enter: ['nsenter', `--net=/proc/${member.space.pid}/ns/net`, '--'],
     processes: async () => [],
   };
 }

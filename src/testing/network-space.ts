@@ -2,7 +2,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readlink } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
-import type { Output, RunProgram } from '../agent/place.js';
+import type { RunProgram } from '../agent/place.js';
+import { runProgram } from '../agent/run-program.js';
 import { type TrafficRequest, trafficProgram } from './traffic-program.js';
 
 /** Answers to `NetworkSpace.ping`. */
@@ -46,7 +47,7 @@ export class NetworkSpace {
 
   /** Runs a program in the namespace. */
   readonly run: RunProgram = (program, args, options) =>
-    runHere('nsenter', [`--net=/proc/${this.pid}/ns/net`, '--', program, ...args], options);
+    runProgram('nsenter', [`--net=/proc/${this.pid}/ns/net`, '--', program, ...args], options);
 
   /** Runs a program in the namespace, and throws when it fails. */
   async must(program: string, args: readonly string[], input?: string): Promise<string> {
@@ -143,26 +144,4 @@ export class NetworkSpace {
     });
     return program;
   }
-}
-
-function runHere(
-  program: string,
-  args: readonly string[],
-  options: { input?: string; timeoutMilliseconds?: number } = {},
-) {
-  return new Promise<Output>((resolve, reject) => {
-    const child = spawn(program, args, { timeout: options.timeoutMilliseconds ?? 10_000, killSignal: 'SIGKILL' });
-    const output = { stdout: '', stderr: '' };
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      output.stdout += text;
-    });
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      output.stderr += text;
-    });
-    child.on('error', reject);
-    child.on('close', (code) => resolve({ code: code ?? 255, ...output }));
-    // A program may end before it has read everything.
-    child.stdin.on('error', () => {});
-    child.stdin.end(options.input ?? '');
-  });
 }
