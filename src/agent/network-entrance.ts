@@ -29,8 +29,10 @@ export class NetworkEntrance {
     private anchors: readonly Anchor[],
   ) {}
 
-  /** A path to the namespace. It may be another one a moment later, when the process has ended. */
+  /** A path to the namespace as of now: another process may have that number later. */
   async path(): Promise<string> {
+    const anchor = this.anchors.find((one) => this.context.processes.isSame(one));
+    if (anchor) return this.#pathOf(anchor);
     const { descriptor, path } = await this.#open();
     closeSync(descriptor);
     return path;
@@ -71,13 +73,17 @@ export class NetworkEntrance {
 
   #openByAnchors(): { descriptor: number; path: string } | undefined {
     for (const anchor of this.anchors) {
-      const path = join(this.context.procRoot, String(anchor.pid), 'ns/net');
+      const path = this.#pathOf(anchor);
       const descriptor = this.#openPath(path);
       if (descriptor === undefined) continue;
       if (this.context.processes.isSame(anchor)) return { descriptor, path };
       closeSync(descriptor);
     }
     return undefined;
+  }
+
+  #pathOf({ pid }: Anchor): string {
+    return join(this.context.procRoot, String(pid), 'ns/net');
   }
 
   /** Opens a file when it is this namespace. */

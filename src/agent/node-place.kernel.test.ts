@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, describe, expect, test } from '@jest/globals';
-import { inNamespace, PodProcesses, runningPod } from '../testing/pod-processes.js';
+import { runningPod } from '../testing/pod-objects.js';
+import { inNamespace, PodProcesses } from '../testing/pod-processes.js';
 import { NodePlaces } from './node-place.js';
 import { runProgram } from './run-program.js';
 

@@ -2,7 +2,6 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { KubeObject } from '../kubernetes/resource.js';
 import { until } from './scripted-server.js';
 
 /** Where a process runs: joins the cgroups whose folders come before `--`, then becomes what is behind it. */
@@ -43,23 +42,6 @@ export class PodProcesses {
     await this.kill('');
     for (const child of this.#children) child.kill('SIGKILL');
   }
-}
-
-/** A pod as the API server has it. */
-export function runningPod(
-  uid: string,
-  podIPs: readonly string[],
-  containers: Readonly<Record<string, string>> = {},
-): KubeObject {
-  const containerStatuses = Object.entries(containers).map(([name, id]) => ({
-    name,
-    containerID: `containerd://${id}`,
-  }));
-  return {
-    metadata: { namespace: 'shop', name: 'cart', uid },
-    spec: { containers: containerStatuses.map(({ name }) => ({ name })) },
-    status: { phase: 'Running', podIPs: podIPs.map((ip) => ({ ip })), containerStatuses },
-  };
 }
 
 /** A command that ends up as `sleep` in a network namespace of its own, with a device `eth0` that has these addresses. */
