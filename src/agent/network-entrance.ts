@@ -1,9 +1,8 @@
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TargetGoneError } from './handler.js';
 import type { Output, ProgramOptions, RunProgram } from './place.js';
-import { readProcLink } from './proc-files.js';
 import type { Processes } from './processes.js';
 import { refuseFailedStart } from './run-program.js';
 
@@ -94,10 +93,16 @@ export class NetworkEntrance {
     } catch {
       return undefined;
     }
-    if (readProcLink(`/proc/self/fd/${descriptor}`) === this.networkNamespace) return descriptor;
+    if (namespaceOf(descriptor) === this.networkNamespace) return descriptor;
     closeSync(descriptor);
     return undefined;
   }
+}
+
+/** Which namespace an open file is, as links in /proc/PID/ns write it: the number is that of the inode, see namespaces(7). */
+function namespaceOf(descriptor: number): string | undefined {
+  const { dev, ino } = fstatSync(descriptor);
+  return dev === statSync('/proc/self/ns/net').dev ? `net:[${ino}]` : undefined;
 }
 
 /**
