@@ -116,15 +116,16 @@ export function time(description: string): Schema<string, true> {
 export const durationPattern = '^([0-9]+([.][0-9]+)?(ms|s|m|h))+$';
 const wholeSecondsPattern = '^([0-9]+(s|m|h))+$';
 
-/** A Go-style duration (`250ms`, `5m`, `1h30m`); zero is admitted only with `zero: true`. At most 7 days. */
+/** A Go-style duration (`250ms`, `5m`, `1h30m`); zero is admitted only with `zero: true`. At most `max`, 7 days by default. */
 export function duration(
   description: string,
-  options: { zero?: boolean; wholeSeconds?: boolean } = {},
+  options: { zero?: boolean; wholeSeconds?: boolean; max?: string } = {},
 ): Schema<string, true> {
   const pattern = options.wholeSeconds ? wholeSecondsPattern : durationPattern;
+  const max = options.max ?? '168h';
   // Without the guard, text that is no duration would get a second error that only says so again.
   const rules: Rule[] = [
-    { rule: `!self.matches('${pattern}') || duration(self) <= duration('168h')`, message: 'must be at most 168h' },
+    { rule: `!self.matches('${pattern}') || duration(self) <= duration('${max}')`, message: `must be at most ${max}` },
     ...(options.zero
       ? []
       : [

@@ -1,5 +1,7 @@
 import { containerKill } from './container-kill.js';
 import type { Fault } from './fault.js';
+import { network } from './network.js';
+import { partition } from './partition.js';
 import { podKill } from './pod-kill.js';
 import { processKill } from './process-kill.js';
 import { processPause } from './process-pause.js';
@@ -10,6 +12,8 @@ export const faults: readonly Fault[] = [
   containerKill, // containers lost
   processKill, // processes lost
   processPause, // processes that hang
+  network, // packets late, lost, few
+  partition, // no packets at all
 ];
 
 /**

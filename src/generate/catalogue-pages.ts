@@ -29,7 +29,7 @@ function faultSection(fault: Fault): string[] {
   return [
     `## ${fault.name}`,
     `${fault.summary} ${ending}`,
-    yamlBlock(stringify(faultExample(fault.name, fault.example as object))),
+    yamlBlock(stringify(faultExample(fault))),
     ...fieldTables(fault.schema.json, fault.name, '###'),
     ...conditionsOnNeighbours(fault.rules),
     "What the controller must be allowed to do in the targets' namespace:",

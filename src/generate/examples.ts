@@ -1,4 +1,5 @@
 import type { JsonSchema } from '../api/schema.js';
+import type { Fault } from '../faults/fault.js';
 
 const template = {
   description: 'Shoppers can check out while half of the checkout pods are lost.',
@@ -73,13 +74,18 @@ export const kindExamples: Readonly<Record<string, object>> = {
 };
 
 /** A step with a fault, as it stands in an Experiment. */
-export function faultExample(name: string, params: object): object {
+export function faultExample({ name, example, schema, oneShot }: Fault): object {
+  const fault = {
+    [name]: withoutDefaults(schema.json, example as object),
+    targets: { pods: { selector: { matchLabels: { app: 'checkout' } } } },
+    ...(!oneShot && { duration: '5m' }),
+  };
   return {
     apiVersion,
     kind: 'Experiment',
     metadata: { name: 'example', namespace: 'shop' },
     spec: {
-      method: [{ name: 'step', [name]: params, targets: { pods: { selector: { matchLabels: { app: 'checkout' } } } } }],
+      method: [{ name: 'step', ...fault }],
     },
   };
 }

@@ -42,17 +42,21 @@ function checkPeers({ match }: Traffic, inputs: Inputs): void {
   }
 }
 
+/** What the kernel allows in the name of a device is more than what is safe in a script of nft. */
+const plainName = /^[a-zA-Z0-9_][-a-zA-Z0-9_.@]{0,14}$/;
+
 function choose(wanted: string | undefined, devices: readonly Device[], { podIPs }: Place): Device {
-  const usable = devices.filter(({ name }) => name !== 'lo');
-  const names = usable.map(({ name }) => name).join(', ');
-  if (wanted === undefined) {
-    const holder = usable.find(({ addresses }) => addresses.includes(podIPs[0] ?? ''));
-    if (holder) return holder;
-    throw new RefusedError(`no device of the pod holds its address ${podIPs[0]}: set \`device\` to one of ${names}`);
-  }
-  const found = usable.find(({ name }) => name === wanted);
+  const usable = devices.filter(({ name }) => name !== 'lo' && plainName.test(name));
+  const names = usable.map(({ name }) => name).join(', ') || 'none';
+  const isWanted = ({ name, addresses }: Device) =>
+    wanted === undefined ? addresses.includes(podIPs[0] ?? '') : name === wanted;
+  const found = usable.find(isWanted);
   if (found) return found;
-  throw new RefusedError(`the pod has no network device '${wanted}': it has ${names}`);
+  throw new RefusedError(
+    wanted === undefined
+      ? `no network device of the pod holds its address ${podIPs[0]}: set \`device\` to one of: ${names}`
+      : `the pod has no network device '${wanted}' that can be hit; it has: ${names}`,
+  );
 }
 
 function checkOwnNames(plan: TrafficPlan, devices: readonly Device[]): void {
