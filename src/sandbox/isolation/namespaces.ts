@@ -1,6 +1,5 @@
-import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { Watchdog } from '../kubelet/watchdog.js';
 import { makeBridge } from './bridge.js';
 import { Cgroups, cgroupMounts } from './cgroups.js';
@@ -14,15 +13,17 @@ const programs = ['ip', 'nsenter', 'unshare', 'env', 'sleep', 'find'];
 /**
  * Pods in network namespaces on a bridge, and in cgroups. That packets get through is tried before.
  *
+ * @param directory `squall-sandbox-` and 8 hexadecimal digits, which are also in the names of all that is made
  * @throws Error saying why this machine or this user can't have that; what was made by then goes with the watchdog
  */
 export async function openNamespaces(watchdog: Watchdog, directory: string): Promise<Isolation> {
   refuseHopeless();
-  const name = randomBytes(4).toString('hex');
-  const cgroups = makeCgroups(watchdog, `squall-sandbox-${name}`);
-  const bridge = await makeBridge(watchdog, `sqb${name}`);
+  const name = basename(directory);
+  const id = name.slice(-8);
+  const cgroups = makeCgroups(watchdog, name);
+  const bridge = await makeBridge(watchdog, `sqb${id}`);
   let devices = 0;
-  const network: PodNetwork = { watchdog, bridge, cgroups, newDevice: () => `sqv${name}${(devices++).toString(36)}` };
+  const network: PodNetwork = { watchdog, bridge, cgroups, newDevice: () => `sqv${id}${(devices++).toString(36)}` };
   const { block, gateway, proxyAddress } = bridge;
   const isolation: Isolation = {
     mode: 'namespaces',

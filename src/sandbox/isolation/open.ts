@@ -29,7 +29,7 @@ export async function openIsolation(wish: IsolationWish): Promise<Isolation> {
 
 async function withWatchdog(open: (watchdog: Watchdog, directory: string) => Promise<Isolation>): Promise<Isolation> {
   const watchdog = startWatchdog();
-  const directory = join(tmpdir(), `squall-sandbox-${randomBytes(6).toString('hex')}`);
+  const directory = join(tmpdir(), `squall-sandbox-${randomBytes(4).toString('hex')}`);
   try {
     watchdog.guardDirectory(directory);
     mkdirSync(directory, { mode: 0o700 });

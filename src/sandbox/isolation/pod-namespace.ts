@@ -20,10 +20,10 @@ export interface PodNetwork {
 }
 
 /**
- * Joins the cgroups whose files come before `--` and becomes the command behind it. Only the process itself can do that
- * in time: one that is moved from outside may have forked by then.
+ * Joins the cgroups whose files come before `--`, closes descriptor 3 to say so, and becomes the command behind it. Only
+ * the process itself can do that in time: one that is moved from outside may have forked by then.
  */
-const join = 'while [ "$1" != -- ]; do echo $$ > "$1" || exit 126; shift; done; shift; exec "$@"';
+const join = 'while [ "$1" != -- ]; do echo $$ > "$1" || exit 126; shift; done; shift; exec 3>&-; exec "$@"';
 
 /**
  * Makes the pod's end of its cable in its own namespace and the other one in that of the machine, whose process is `$1`
@@ -133,15 +133,16 @@ export class NamespacedPod implements PodSandbox {
     }
     // The shell would drop variables whose names are not its own kind, so that `env` sets them.
     const variables = Object.entries(environment).map(([name, value]) => `${name}=${value}`);
-    const inside = ['env', '-i', '--', ...variables, ...command];
+    const inside = ['/bin/sh', ...this.joining(id, ['env', '-i', '--', ...variables, ...command])];
     if (this.holder?.hasEnded) {
       throw new Error('somebody killed the process that held the network namespace of the pod');
     }
     const network = this.holder === undefined ? [] : ['nsenter', `--net=/proc/${this.holder.pid}/ns/net`, '--'];
     return {
-      command: ['/bin/sh', ...this.joining(id, [...network, ...inside])],
+      command: [...network, ...inside],
       environment: { PATH: process.env.PATH ?? '' },
       workingDirectory,
+      saysWhenInside: true,
     };
   }
 

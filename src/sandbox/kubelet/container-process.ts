@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import type { Readable } from 'node:stream';
 import type { LogBuffer } from './log-buffer.js';
 import type { Watchdog } from './watchdog.js';
 
@@ -15,11 +16,15 @@ export interface Launch {
   command: string[];
   environment: Record<string, string>;
   workingDirectory: string;
+  /** Whether it closes descriptor 3 once it is where it belongs; it is there from the start otherwise. */
+  saysWhenInside?: boolean;
 }
 
 /** A process in a group of its own. */
 export interface ContainerProcess {
   pid: number | undefined;
+  /** Resolves when it is where it belongs, or has ended; undefined: it is there already. */
+  inside: Promise<unknown> | undefined;
   exited: Promise<ProcessExit>;
   /** Signals the first process, as a container runtime does; does nothing once it has ended. */
   signal(name: 'SIGTERM' | 'SIGKILL'): void;
@@ -50,7 +55,7 @@ export function startContainerProcess(launch: Launch, log: LogBuffer, watchdog: 
   const child = spawn(file, args, {
     env: launch.environment,
     cwd: launch.workingDirectory,
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', 'pipe', 'pipe', ...(launch.saysWhenInside ? (['pipe'] as const) : [])],
     detached: true,
   });
   const group = child.pid;
@@ -62,6 +67,8 @@ export function startContainerProcess(launch: Launch, log: LogBuffer, watchdog: 
     stream?.on('data', sink.write);
     stream?.on('end', sink.end);
   }
+  const sign = child.stdio[3] as Readable | null | undefined;
+  const inside = sign ? new Promise((resolve) => sign.once('close', resolve).resume()) : undefined;
   const exited = new Promise<ProcessExit>((resolve) => {
     child.once('error', (error) => {
       if (group === undefined) {
@@ -97,7 +104,7 @@ export function startContainerProcess(launch: Launch, log: LogBuffer, watchdog: 
       child.kill(name);
     }
   };
-  return { pid: group, exited, signal };
+  return { pid: group, inside, exited, signal };
 }
 
 function killGroup(group: number): void {

@@ -163,8 +163,18 @@ export class Container {
     this.containerID = current.containerID;
     context.recorder.normal(pod(), 'Started', `Started container ${this.name}`);
     this.state = { running: { startedAt: timestamp() } };
-    this.health = this.watchHealth(this.target);
     this.host.changed();
+    if (current.process.inside === undefined) {
+      this.beginHealth(current);
+    } else {
+      void current.process.inside.then(() => this.beginHealth(current));
+    }
+  }
+
+  private beginHealth(current: StartedContainer): void {
+    if (current === this.current && this.state.running && !this.stopping.signal.aborted) {
+      this.health = this.watchHealth(this.target!);
+    }
   }
 
   /** A stand-in has nothing that could answer a probe or a hook; it counts as healthy, and its pod is marked. */
