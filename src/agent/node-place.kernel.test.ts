@@ -24,7 +24,7 @@ beforeEach(() => {
 afterEach(() => node.close());
 
 /** A pause process with a network of its own. */
-const startSandbox = (name = 'pause') => node.start(`${folder}/${name}`, inNamespace(...addresses));
+const startSandbox = (name = 'pause') => node.start(`${folder}/${name}`, inNamespace(addresses));
 /** A container in the network of a process. */
 const startContainer = (id: string, sandbox: number, command: readonly string[] = ['sleep', '1000']) =>
   node.start(`${folder}/${id}`, ['nsenter', `--net=/proc/${sandbox}/ns/net`, ...command]);
@@ -53,7 +53,7 @@ describe('NodePlaces', () => {
   test('tells 100 pods apart', async () => {
     const uids = Array.from({ length: 100 }, () => randomUUID());
     await Promise.all(
-      uids.map((one, index) => node.start(`kubepods/pod${one}/pause`, inNamespace(`10.9.0.${index + 1}`))),
+      uids.map((one, index) => node.start(`kubepods/pod${one}/pause`, inNamespace([`10.9.0.${index + 1}`]))),
     );
     const found = await Promise.all(uids.map((one, index) => places.find(runningPod(one, [`10.9.0.${index + 1}`]))));
     expect(new Set(found.map(({ networkNamespace }) => networkNamespace)).size).toBe(100);
@@ -67,14 +67,14 @@ describe('NodePlaces', () => {
 
   test('finds no processes that docker in the pod gave a network of their own, but shows them', async () => {
     const sandbox = await startSandbox();
-    await node.start(`${folder}/abc/docker/inner`, inNamespace('172.17.0.2'));
+    await node.start(`${folder}/abc/docker/inner`, inNamespace(['172.17.0.2']));
     const place = await places.find(pod({ app: 'abc' }));
     expect(place.networkNamespace).toBe(readlinkSync(`/proc/${sandbox}/ns/net`));
     expect((await place.processes()).map(({ container }) => container)).toEqual([undefined, 'app']);
   });
 
   test('finds a pod in a user namespace of its own', async () => {
-    const command = ['unshare', '--user', '--map-root-user', ...inNamespace(...addresses)];
+    const command = ['unshare', '--user', '--map-root-user', ...inNamespace(addresses)];
     await node.start(`${folder}/abc`, command);
     const place = await places.find(pod());
     expect(await place.run('tc', ['qdisc', 'add', 'dev', 'eth0', 'root', 'handle', '5351:', 'htb'])).toMatchObject({

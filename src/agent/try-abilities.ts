@@ -1,4 +1,5 @@
 import { type Abilities, type Ability, abilities } from '../faults/abilities.js';
+import { missingCapabilities } from './linux-capabilities.js';
 import type { RunProgram } from './place.js';
 import { Processes } from './processes.js';
 import { refuseFailedStart } from './run-program.js';
@@ -61,7 +62,7 @@ const trials: Readonly<Record<Exclude<Ability, 'processes'>, Trial>> = {
       'class add dev lo parent 5351: classid 5351:2 htb rate 1gbit',
       'qdisc add dev lo parent 5351:2 blackhole',
     ),
-    part: 'sch_htb or sch_tbf',
+    part: 'sch_htb, sch_tbf or sch_blackhole',
   },
   netem: { program: 'tc', args: 'qdisc add dev lo root netem delay 1ms'.split(' '), part: 'sch_netem' },
   ifb: { program: 'ip', args: 'link add squall0 type ifb'.split(' '), part: 'ifb' },
@@ -76,7 +77,7 @@ const trials: Readonly<Record<Exclude<Ability, 'processes'>, Trial>> = {
 export async function tryAbilities(run: RunProgram, procRoot = '/proc'): Promise<Abilities> {
   const found = await Promise.all(
     abilities.map(async (ability) => {
-      const why = ability === 'processes' ? tryProcesses(procRoot) : await tryInNamespace(run, trials[ability]);
+      const why = await (ability === 'processes' ? tryProcesses(procRoot) : tryInNamespace(run, trials[ability]));
       return [ability, why] as const;
     }),
   );
@@ -88,7 +89,9 @@ async function tryInNamespace(run: RunProgram, { program, args, input, part }: T
     const output = await run('unshare', ['--net', '--', program, ...args], input === undefined ? {} : { input });
     if (output.code === 0) return '';
     refuseFailedStart('unshare', program, output);
-    // nft says where, tc and ip say what first; their own "Error:" and what follows it tells nothing more to people.
+    if (output.stderr.includes('Operation not permitted'))
+      return `${program} may change nothing: the agent lacks NET_ADMIN`;
+    // nft says where before it says what; tc and ip say in which line after it.
     const said = /Error: (.*)/.exec(output.stderr)?.[1] ?? output.stderr.trim().split('\n')[0];
     return `the kernel has no ${part} (${program}: ${said?.replace(/\.$/, '')})`;
   } catch (error) {
@@ -96,12 +99,13 @@ async function tryInNamespace(run: RunProgram, { program, args, input, part }: T
   }
 }
 
-function tryProcesses(procRoot: string): string {
+async function tryProcesses(procRoot: string): Promise<string> {
   if (process.pid === 1) return 'the agent sees no processes but its own: its pod needs hostPID';
   try {
     new Processes(procRoot).hostNetworks();
-    return '';
   } catch (error) {
     return (error as Error).message;
   }
+  const missing = await missingCapabilities();
+  return missing.find((one) => one.startsWith('KILL ')) === undefined ? '' : 'the agent lacks KILL';
 }

@@ -44,14 +44,17 @@ export class PodProcesses {
   }
 }
 
-/** A command that ends up as `sleep` in a network namespace of its own, with a device `eth0` that has these addresses. */
-export function inNamespace(...addresses: readonly string[]): string[] {
+/**
+ * A command in a network namespace of its own, with a device `eth0` that has these addresses.
+ * @param command what it ends up as
+ */
+export function inNamespace(addresses: readonly string[], command = ['sleep', 'infinity']): string[] {
   const script = [
     'ip link set lo up && ip link add eth0 type ifb && ip link set eth0 up',
     ...addresses.map((address) => `ip address add ${address} dev eth0${address.includes(':') ? ' nodad' : ''}`),
-    'exec sleep infinity',
+    'exec "$@"',
   ];
-  return ['unshare', '--net', 'sh', '-c', script.join(' && ')];
+  return ['unshare', '--net', 'sh', '-c', script.join(' && '), 'sh', ...command];
 }
 
 function nameOf(pid: number): string | undefined {
