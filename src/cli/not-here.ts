@@ -1,6 +1,7 @@
 import type { AgentFault, Fault } from '../faults/fault.js';
 import { faults } from '../faults/index.js';
 import type { KubeObject } from '../kubernetes/resource.js';
+import { compileSchema, type JsonSchema } from '../sandbox/schema/index.js';
 import type { LocalCluster } from './local-cluster.js';
 
 /** Why a run can't be carried out in an embedded cluster, in words for people; undefined when it can. */
@@ -18,6 +19,8 @@ function isAgentFault(fault: Fault): fault is AgentFault {
 function refusalOf(fault: AgentFault, params: unknown, { abilities, cluster }: LocalCluster): string | undefined {
   if (params === undefined) return undefined;
   if (abilities === undefined) return `pods have no network namespaces here: ${cluster.loopbackReason}`;
-  const plan = fault.plan(params, abilities);
+  // As the API server will store it: with defaults.
+  const { object } = compileSchema(fault.schema.json as JsonSchema).apply(params);
+  const plan = fault.plan(object, abilities);
   return 'refusal' in plan ? plan.refusal : undefined;
 }
