@@ -7,6 +7,7 @@ const entryPoints = {
   demo: 'src/cli/demo.ts',
   generate: 'src/generate/generate.ts',
   'probe-worker': 'src/probes/worker.ts',
+  'pause-guard': 'src/agent/signals/pause-guard.ts',
   bench: 'bench/bench.ts',
   'bench-sandbox': 'bench/sandbox-process.ts',
 };
