@@ -27,6 +27,9 @@ const WORKERS = 8;
 /** What a node can do changes when somebody loads a kernel module or updates the node. */
 const ABILITIES_MILLISECONDS = 600_000;
 
+/** What an agent asks of its journal. */
+export type OpenJournal = Pick<Journal, 'problems' | 'records' | 'intend' | 'clean' | 'close'>;
+
 /** How an agent is made. */
 export interface AgentOptions {
   client: Client;
@@ -49,6 +52,7 @@ export interface AgentOptions {
   /** For tests. */
   timing?: Timing;
   bootMilliseconds?: () => Promise<number>;
+  openJournal?: (directory: string) => Promise<OpenJournal>;
   times?: { deadMan?: DeadManTimes; heartbeat?: HeartbeatTimes; holds?: HoldTimes };
 }
 
@@ -64,7 +68,7 @@ export class Agent {
   readonly #queue: WorkQueue;
   readonly #abort = new AbortController();
   #abilities: Promise<Abilities> | undefined;
-  #parts: { journal: Journal; worker: InjectionWorker; watch: ControllerWatch; heartbeat: Heartbeat } | undefined;
+  #parts: { journal: OpenJournal; worker: InjectionWorker; watch: ControllerWatch; heartbeat: Heartbeat } | undefined;
   #isSynced = false;
 
   constructor(options: AgentOptions) {
@@ -114,7 +118,7 @@ export class Agent {
     const bootId = await places.bootId();
     const state = join(directory, 'journal');
     await mkdir(directory, { recursive: true, mode: 0o700 });
-    const journal = await Journal.open(state);
+    const journal = await (this.#options.openJournal ?? Journal.open)(state);
     for (const problem of journal.problems) log.error({ problem }, 'Undo records were damaged');
     this.#abilities = tryAbilities(run);
     this.#abilities.catch(() => {});
@@ -139,17 +143,19 @@ export class Agent {
     this.#abort.abort();
     if (!this.#parts) return;
     const { journal, worker, watch, heartbeat } = this.#parts;
-    await heartbeat.stop();
-    await worker.settle();
-    await this.#queue.stop();
-    await watch.stop();
+    await Promise.all([
+      worker.settle(),
+      this.#queue.stop(),
+      watch.stop(),
+      heartbeat.stop(),
+      this.#reflector.stop(),
+      this.#events.flush(2_000),
+    ]);
     await worker.leave();
-    await this.#reflector.stop();
-    await this.#events.flush(2_000);
     await journal.close();
   }
 
-  #make(journal: Journal, bootId: string): { worker: InjectionWorker; watch: ControllerWatch } {
+  #make(journal: OpenJournal, bootId: string): { worker: InjectionWorker; watch: ControllerWatch } {
     const { client, namespace, places, handlers, run, log, directory, times } = this.#options;
     const bootMilliseconds = this.#options.bootMilliseconds ?? (() => readBootMilliseconds());
     const timing = this.#timing;

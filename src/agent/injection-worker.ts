@@ -101,14 +101,8 @@ export class InjectionWorker {
 
   /** Takes everything back that may be on, for good. */
   async endAll(ended: Ended): Promise<void> {
-    for (const work of this.#works.values()) {
-      if (!work.isLive) continue;
-      work.ended = ended;
-      for (const fault of work.faults.values()) {
-        await fault
-          .end(ended)
-          .catch((err) => this.#options.log.warn({ err }, 'The end of a fault was not noted on disk'));
-      }
+    for (const work of [...this.#works.values()].filter(({ isLive }) => isLive)) {
+      await this.#end(work, ended);
       this.#options.wake(work.key);
     }
   }
@@ -147,6 +141,7 @@ export class InjectionWorker {
       if (injection?.metadata.uid !== metadata.uid) return 0;
       const isBlocked = await this.#isBlocked(injection);
       const { status, actions } = work.decide(injection, isBlocked, this.#options.client.clock.now());
+      if (status.ended) await this.#end(work, status.ended);
       const retry = this.#act(work, injection, [...actions, ...work.strays(injection)]);
       const isQuick = await this.#settledSoon(work, actions);
       const now = isQuick ? work.decide(injection, isBlocked, this.#options.client.clock.now()).status : status;
@@ -154,6 +149,17 @@ export class InjectionWorker {
       if (later === 'written') continue;
       await this.#tidy(work, injection);
       return soonestOf([retry, later, isBlocked ? ALIVE_MILLISECONDS : undefined]);
+    }
+  }
+
+  /** What ended stays so, whatever is seen later, and also for the next agent. */
+  async #end(work: InjectionWork, ended: Ended): Promise<void> {
+    if (work.ended) return;
+    work.ended = ended;
+    for (const fault of work.faults.values()) {
+      await fault
+        .end(ended)
+        .catch((err) => this.#options.log.warn({ err }, 'The end of a fault was not noted on disk'));
     }
   }
 

@@ -31,6 +31,8 @@ export class TargetFault {
   /** Takes over an undo record that another process left. */
   adopt(record: JournalRecord): void {
     this.#records.set(record.id, record);
+    // Nothing of ours outlives the boot it was put on in.
+    this.#isUndone = [...this.#records.values()].every(({ bootId }) => bootId !== this.tools.bootId);
   }
 
   /** Whether an undo record of it is open, so that something may be on the target. */
