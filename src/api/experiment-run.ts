@@ -1,5 +1,6 @@
 import { type Condition, conditions } from './conditions.js';
 import { type ExperimentSpec, type ProbeStage, probeStages } from './experiment.js';
+import { evidence } from './injection.js';
 import type { Kind, Resource } from './kind.js';
 import { type Reason, reasons, type Verdict, verdicts } from './reasons.js';
 import {
@@ -148,6 +149,10 @@ const steps = list(
         max: 100,
       }),
     ),
+    drifts: optional(
+      count('drifts is how often the fault was found to have vanished on a target while it was wanted.'),
+    ),
+    evidence: optional(evidence),
     message: optional(string('message says what is worth knowing, such as why fewer were hit.', { max: 1024 })),
     startTime: optional(time('startTime is when the fault was asked for.')),
     confirmedTime: optional(

@@ -50,7 +50,8 @@ export const targetStates = ['Applying', 'Confirmed', 'Effective', 'Missed', 'Fa
 /** How far a fault is on one target. */
 export type TargetState = (typeof targetStates)[number];
 
-const evidence = object('What shows that the fault is on, counted since it was applied.', {
+/** The schema of {@link Evidence}. */
+export const evidence = object('What shows that the fault is on, counted since it was applied.', {
   packets: optional(count('packets that met the fault.')),
   bytes: optional(count('bytes of these packets.')),
   exempted: optional(count('exempted packets were spared, such as probes of the kubelet.')),

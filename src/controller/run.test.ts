@@ -150,7 +150,7 @@ describe('a run', () => {
     await until(() => open().length === 0, 'all runs to be over');
     // The four caches of the controller, and nothing for any run.
     await until(() => controller.busy().watches === 0, 'no watch of targets is left');
-    expect(controller.busy()).toEqual({ runs: 0, watches: 0, probes: 0, injections: 0, keys: 0 });
+    expect(controller.busy()).toEqual({ runs: 0, watches: 0, nodes: 0, probes: 0, injections: 0, keys: 0 });
   });
 });
 

@@ -3,7 +3,7 @@ import { parseDuration } from '../stats/duration.js';
 import { silence } from './agents.js';
 import { LOOK_MILLISECONDS, type RunDraft } from './draft.js';
 import { findViolations, type Judged, judgeStage, tooFew } from './judging.js';
-import { count, isClean, isWhole, takenBack, targetStates } from './progress.js';
+import { conclude, count, isClean, isWhole, takenBack, targetStates } from './progress.js';
 import { gravest, verdictOf } from './verdict.js';
 
 /** The dead-man time of agents plus half a minute: what is not proven clean by then is said to be unproven. */
@@ -46,6 +46,7 @@ function revertStep(draft: RunDraft, step: Step): boolean {
   }
   status.state = 'Done';
   status.endTime = draft.time;
+  conclude(status, draft.injectionsOf(step.name));
   return clean;
 }
 

@@ -3,13 +3,15 @@ import type { StepStatus } from '../api/experiment-run.js';
 import { parseDuration } from '../stats/duration.js';
 import { LOOK_MILLISECONDS, type RunDraft } from './draft.js';
 import { follow } from './follow.js';
-import { count, type KnownTarget, recordedInjections, takenBack, targetStates } from './progress.js';
+import { conclude, count, type KnownTarget, note, recordedInjections, takenBack, targetStates } from './progress.js';
 import { repeat, replaceMissed } from './redraw.js';
 
 /** Without a duration, a one-shot fault is held until as many pods are Ready as before, but no longer than this. */
 export const ONE_SHOT_HOLD_MILLISECONDS = 30_000;
 /** A process that was killed by an agent is missed by its kubelet within this time; until then its pod still counts as Ready. */
 export const AGENT_ONE_SHOT_MILLISECONDS = 3_000;
+/** An agent that has sent a signal sees within this time whether the processes have ended. */
+export const AGENT_EFFECT_MILLISECONDS = 15_000;
 /** How long it may take until a fault is confirmed on all targets before the step fails. */
 export const CONFIRM_MILLISECONDS = 120_000;
 
@@ -121,34 +123,28 @@ function hold(draft: RunDraft, step: Step, status: StepStatus): void {
     draft.wakeAt(ends);
     return;
   }
-  noteChanges(draft, step, status, states);
+  noteGone(draft, step, status, states);
   const words = `${status.effective} of ${status.hit} targets showed the effect`;
   draft.event('Normal', 'StepEnded', `Step '${step.name}' ended: ${words}`);
   status.state = 'Reverting';
 }
 
-/** What of a fault that lasts was not as it should have been all the time. */
-function noteChanges(draft: RunDraft, step: Step, status: StepStatus, states: readonly KnownTarget[]): void {
+/** A fault that lasts was not on all of its targets to the end. */
+function noteGone(draft: RunDraft, step: Step, status: StepStatus, states: readonly KnownTarget[]): void {
   const fault = draft.facts(step);
-  if (fault.oneShot || fault.by !== 'Agent') return;
   const gone = states.filter(({ state }) => state === 'Reverted').length;
-  const drifted = states.filter(({ drifts }) => drifts > 0).length;
-  const notes = [
-    ...(status.message ? [status.message] : []),
-    ...(gone > 0 ? [`${gone} of ${status.hit} targets went away while the fault was on`] : []),
-    ...(drifted > 0 ? [`on ${drifted} of ${status.hit} targets the fault had vanished and was put back`] : []),
-  ];
-  if (notes.length > 0) status.message = notes.join('; ');
+  if (fault.oneShot || fault.by !== 'Agent' || gone === 0) return;
+  note(status, `${gone} of ${status.targets} targets went away while the fault was on`);
 }
 
 /** A pod within its grace period has not been lost yet: until when to wait for effects that were not seen so far. */
 function effectDeadline(draft: RunDraft, step: Step): number {
-  const fault = draft.facts(step);
-  // An agent sees at once what its signals have done.
-  if (!fault.oneShot || fault.by === 'Agent') return draft.now;
+  const { oneShot, by } = draft.facts(step);
+  if (!oneShot) return draft.now;
   const unseen = targetStates(draft.injectionsOf(step.name)).filter(({ state }) => state === 'Confirmed');
   const graces = new Map(draft.observed.pods?.[step.name]?.map(({ uid, graceSeconds }) => [uid, graceSeconds]));
   const deadlines = unseen.map(({ uid, since }) => {
+    if (by === 'Agent') return since + AGENT_EFFECT_MILLISECONDS;
     const grace = graces.get(uid);
     // What is gone by now will be recorded in a moment, also when nobody could look until after the deadline.
     if (grace === undefined) return draft.now + LOOK_MILLISECONDS;
@@ -190,6 +186,7 @@ function awaitRevert(draft: RunDraft, step: Step, status: StepStatus): void {
   if (!takenBack(draft, step)) return;
   status.state = 'Done';
   status.endTime = draft.time;
+  conclude(status, draft.injectionsOf(step.name));
   if (status.effective > 0) return;
   const why = status.hit === 0 ? 'no target was hit' : `none of ${status.hit} targets showed the effect`;
   draft.find(

@@ -1,7 +1,7 @@
 import type { Step } from '../api/experiment.js';
 import type { StepStatus } from '../api/experiment-run.js';
 import type { Injection, TargetState } from '../api/injection.js';
-import type { RunDraft } from './draft.js';
+import { type RunDraft, shortened } from './draft.js';
 
 /** One target of an injection; `state` is undefined while nothing was recorded of it. */
 export interface KnownTarget {
@@ -57,6 +57,29 @@ export function count(status: StepStatus, injections: readonly Injection[]): voi
 export function tally(states: readonly KnownTarget[]): { hit: KnownTarget[]; effective: number } {
   const effective = states.filter((target) => target.effective).map(({ uid }) => uid);
   return { hit: states.filter((target) => target.hit), effective: new Set(effective).size };
+}
+
+/** Sums up what agents have seen of a step's fault, once it is off: their injections do not outlive the run. */
+export function conclude(status: StepStatus, injections: readonly Injection[]): void {
+  const targets = injections.flatMap((injection) => (injection.spec.agent ? (injection.status?.targets ?? []) : []));
+  const sums: Record<string, number> = {};
+  for (const { evidence = {} } of targets) {
+    for (const [kind, value] of Object.entries(evidence)) sums[kind] = (sums[kind] ?? 0) + (value ?? 0);
+  }
+  const drifts = targets.reduce((sum, target) => sum + (target.drifts ?? 0), 0);
+  const drifted = targets.filter((target) => target.drifts !== undefined).length;
+  const proxied = targets.filter(({ evidence }) => evidence?.connections !== undefined).length;
+  if (Object.keys(sums).length > 0) status.evidence = sums;
+  if (drifts > 0) {
+    status.drifts = drifts;
+    note(status, `on ${drifted} of ${status.targets} targets the fault had vanished and was put back`);
+  }
+  if (proxied > 0) note(status, `a proxy delayed new TCP connections of ${proxied} targets, and no others`);
+}
+
+/** Adds to what is worth knowing of a step. */
+export function note(status: StepStatus, words: string): void {
+  if (!status.message?.includes(words)) status.message = shortened([status.message, words].filter(Boolean).join('; '));
 }
 
 /** How many rounds of a step the stored status knows of: only these may be applied. The first comes with the selection. */
