@@ -71,6 +71,23 @@ describe('NodePlaces.find', () => {
     expect(await place.processes()).toHaveLength(2);
   });
 
+  test('does not take a later process with the same number for the one by which it found the pod', async () => {
+    const places = placesWith(pause());
+    await places.find(podWith());
+    for (const changed of [
+      { cgroup: '0::/kubepods/pod7/x\n' },
+      { addresses: ['10.244.0.6'] },
+      { network: NODE_NETWORK },
+    ]) {
+      proc.remove(10);
+      proc.add(pause({ startTime: 9_999, ...changed }));
+      await expect(places.find(podWith())).rejects.toThrow(RefusedError);
+    }
+    proc.remove(10);
+    proc.add(pause({ startTime: 9_999, network: 99 }));
+    expect((await places.find(podWith())).networkNamespace).toBe('net:[99]');
+  });
+
   test('finds a pod of which only the pause process is left, as between two runs of its container', async () => {
     expect(await placesWith(pause()).find(podWith())).toMatchObject({ networkNamespace: 'net:[4026532008]' });
   });

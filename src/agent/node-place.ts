@@ -20,9 +20,18 @@ export interface KnownPlace {
 /** A pod whose processes disagree about their namespace is looked at in this many. */
 const MAX_NAMESPACES = 16;
 
-/** Finds the network namespaces and processes of the pods of one node, and nobody else's. Remembers nothing. */
+/** The ways into this many pods are remembered. */
+const MAX_KNOWN = 1_000;
+
+/**
+ * Finds the network namespaces and processes of the pods of one node, and nobody else's.
+ *
+ * A process by which a pod was found is remembered, and what is known of it verified anew each time: looking through all
+ * processes of a node for each of a hundred targets would take longer than what is to be done to them.
+ */
 export class NodePlaces {
   readonly #context: EntranceContext;
+  readonly #anchors = new Map<string, PodProcess>();
 
   /** @param procRoot a procfs of the node's own PID namespace */
   constructor({ procRoot = '/proc', run }: { procRoot?: string; run: RunProgram }) {
@@ -39,27 +48,17 @@ export class NodePlaces {
   async find(pod: KubeObject): Promise<Place> {
     const refusal = refusalBySpec(pod);
     if (refusal) throw new RefusedError(refusal);
-    const { processes, procRoot } = this.#context;
-    const found = await processes.of(pod.metadata.uid ?? '');
+    const uid = pod.metadata.uid ?? '';
+    const anchor = this.#knownAnchor(uid);
+    if (anchor && (await this.#holdsAddresses(anchor, pod))) return this.#place(pod, [anchor]);
+    const found = await this.#context.processes.of(uid);
     if (found.length === 0) throw withoutProcess(pod);
     const containers = containersOf(pod);
     const sandboxed = refusalBySandbox(pod, found, ({ container }) => containers.find(container)?.name);
     if (sandboxed) throw new RefusedError(sandboxed);
-    const candidates = byNamespace(found);
-    const holding: string[] = [];
-    const podIPs = podIPsOf(pod);
-    for (const [namespace, [first]] of candidates) {
-      const addresses = await networkAddresses(procRoot, first?.pid ?? 0);
-      if (podIPs.every((address) => addresses.has(canonicalAddress(address)))) holding.push(namespace);
-    }
-    const [networkNamespace, second] = holding;
-    if (networkNamespace === undefined || second !== undefined) {
-      const how = second === undefined ? 'none' : 'more than one';
-      throw new RefusedError(
-        `of the network namespaces of the processes of ${nameOf(pod)}, ${how} holds its addresses ${podIPs.join(' and ')}`,
-      );
-    }
-    return this.#place(pod, networkNamespace, candidates.get(networkNamespace) ?? []);
+    const inside = await this.#inNetworkOf(pod, found);
+    this.#remember(uid, inside);
+    return this.#place(pod, inside);
   }
 
   /**
@@ -74,7 +73,7 @@ export class NodePlaces {
     }
     const { uid, name, namespace } = known.target;
     const inside = await this.#inside(known.target, known.networkNamespace);
-    return this.#place(pod ?? { metadata: { uid, name, namespace } }, known.networkNamespace, inside);
+    return this.#place(pod ?? { metadata: { uid, name, namespace } }, inside, known.networkNamespace);
   }
 
   /**
@@ -92,14 +91,55 @@ export class NodePlaces {
     return readBootId(this.#context.procRoot);
   }
 
-  async #inside({ uid }: Target, networkNamespace: string): Promise<PodProcess[]> {
-    const found = await this.#context.processes.of(uid);
-    return found.filter((one) => one.networkNamespace === networkNamespace);
+  /** The process by which a pod was found last, as it is now. */
+  #knownAnchor(uid: string): PodProcess | undefined {
+    const known = this.#anchors.get(uid);
+    if (!known) return undefined;
+    const now = this.#context.processes.look(known.pid, uid);
+    if (now?.startTime === known.startTime && now.networkNamespace === known.networkNamespace) return now;
+    this.#anchors.delete(uid);
+    return undefined;
   }
 
-  async #place(pod: KubeObject, networkNamespace: string, anchors: readonly PodProcess[]): Promise<Place> {
+  #remember(uid: string, [first]: readonly PodProcess[]): void {
+    if (!first) return;
+    if (this.#anchors.size >= MAX_KNOWN) this.#anchors.clear();
+    this.#anchors.set(uid, first);
+  }
+
+  async #holdsAddresses({ pid }: PodProcess, pod: KubeObject): Promise<boolean> {
+    const addresses = await networkAddresses(this.#context.procRoot, pid);
+    return podIPsOf(pod).every((address) => addresses.has(canonicalAddress(address)));
+  }
+
+  /** The processes in the one network namespace that holds all of the pod's addresses. */
+  async #inNetworkOf(pod: KubeObject, found: readonly PodProcess[]): Promise<PodProcess[]> {
+    const holding: PodProcess[][] = [];
+    for (const group of byNamespace(found)) {
+      if (group[0] && (await this.#holdsAddresses(group[0], pod))) holding.push(group);
+    }
+    const [inside] = holding;
+    if (inside && holding.length === 1) return inside;
+    const how = inside ? 'more than one' : 'none';
+    throw new RefusedError(
+      `of the network namespaces of the processes of ${nameOf(pod)}, ${how} holds its addresses ${podIPsOf(pod).join(' and ')}`,
+    );
+  }
+
+  /** The processes of a pod in a network namespace, or one of them. */
+  async #inside({ uid }: Target, networkNamespace: string): Promise<PodProcess[]> {
+    const anchor = this.#knownAnchor(uid);
+    if (anchor?.networkNamespace === networkNamespace) return [anchor];
+    const found = await this.#context.processes.of(uid);
+    const inside = found.filter((one) => one.networkNamespace === networkNamespace);
+    this.#remember(uid, inside);
+    return inside;
+  }
+
+  async #place(pod: KubeObject, inside: readonly PodProcess[], known?: string): Promise<Place> {
     const { uid = '', name = '', namespace = '' } = pod.metadata;
-    const entrance = new NetworkEntrance(this.#context, uid, networkNamespace, anchors);
+    const networkNamespace = known ?? inside[0]?.networkNamespace ?? '';
+    const entrance = new NetworkEntrance(this.#context, uid, networkNamespace, inside);
     return {
       pod: { uid, name, namespace },
       networkNamespace,
@@ -149,7 +189,7 @@ function withoutProcess(pod: KubeObject): Error {
  * The network namespaces of a pod's processes, those that live longest first. Processes that something inside of a
  * container put into cgroups of their own are only asked when there are no others.
  */
-function byNamespace(found: readonly PodProcess[]): Map<string, PodProcess[]> {
+function byNamespace(found: readonly PodProcess[]): PodProcess[][] {
   const direct = found.filter(({ nested }) => !nested);
   const groups = new Map<string, PodProcess[]>();
   for (const one of direct.length > 0 ? direct : found) {
@@ -158,7 +198,7 @@ function byNamespace(found: readonly PodProcess[]): Map<string, PodProcess[]> {
     if (group) group.push(one);
     else if (groups.size < MAX_NAMESPACES) groups.set(one.networkNamespace, [one]);
   }
-  return groups;
+  return [...groups.values()];
 }
 
 interface Container {

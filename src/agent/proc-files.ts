@@ -4,20 +4,17 @@ import { closeSync, openSync, readlinkSync, readSync } from 'node:fs';
 const buffer = Buffer.alloc(64 * 1024);
 
 /**
- * Reads a file of procfs, at most its first 64 KiB. Synchronous, because the kernel answers from memory and a thread for
- * each of thousands of files would cost more than it takes.
- * @returns undefined when the process ended, or ends while it is read
+ * Reads a file of procfs that holds one record, such as stat, status or cgroup, which the kernel gives out in one piece;
+ * at most its first 64 KiB. Synchronous, because the kernel answers from memory, and handing thousands of files to
+ * threads would cost more than it takes.
+ * @returns undefined when the process has ended, or ends while it is read
  * @throws Error for any other reason
  */
 export function readProcFile(path: string): string | undefined {
   return unlessEnded(() => {
     const file = openSync(path, 'r');
     try {
-      let size = 0;
-      for (let read = 1; read > 0 && size < buffer.length; size += read) {
-        read = readSync(file, buffer, size, buffer.length - size, null);
-      }
-      return buffer.toString('utf8', 0, size);
+      return buffer.toString('utf8', 0, readSync(file, buffer, 0, buffer.length, 0));
     } finally {
       closeSync(file);
     }

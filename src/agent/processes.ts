@@ -49,6 +49,21 @@ export class Processes {
   }
 
   /**
+   * One process in a container of a pod; all that is said of it is of one process.
+   * @returns undefined when there is none with this number, it is not in the pod, a zombie or a thread of the kernel
+   */
+  look(pid: number, podUid: string): PodProcess | undefined {
+    const file = (name: string) => readProcFile(join(this.#procRoot, String(pid), name)) ?? '';
+    const { name, isZombie, isKernelThread, startTime } = parseStat(file('stat'));
+    const cgroup = cgroupInPod(file('cgroup'), podUid);
+    if (!cgroup || isZombie || isKernelThread) return undefined;
+    const numbers = /^NSpid:\s*(.*)$/m.exec(file('status'))?.[1]?.split(/\s+/).map(Number) ?? [];
+    const networkNamespace = readProcLink(join(this.#procRoot, String(pid), 'ns/net'));
+    if (!this.isSame({ pid, startTime })) return undefined;
+    return { pid, startTime, innerPid: numbers[1] ?? pid, name, networkNamespace, ...cgroup };
+  }
+
+  /**
    * The network namespaces that no fault may ever touch: the node's, and the agent's own. The node's is that of its first
    * process, and of the kernel's threads where a security module hides the first process even from root.
    * @throws Error when neither can be read
@@ -93,23 +108,11 @@ export class Processes {
       .filter(([text]) => spellings.some((uid) => text.includes(uid)) && cgroupInPod(text, podUid))
       .flatMap(([, pids]) => pids);
     const found = listed
-      .map((pid) => this.#look(pid, podUid))
+      .map((pid) => this.look(pid, podUid))
       .filter((one) => one !== undefined)
       .filter(({ networkNamespace = '' }) => !hosts.has(networkNamespace))
       .sort((a, b) => Number(a.startTime) - Number(b.startTime) || a.pid - b.pid);
     return { found, listed: listed.length };
-  }
-
-  /** Reads a process, and makes sure that all that was read is of one process and that it is in the pod. */
-  #look(pid: number, podUid: string): PodProcess | undefined {
-    const file = (name: string) => readProcFile(join(this.#procRoot, String(pid), name)) ?? '';
-    const { name, isZombie, isKernelThread, startTime } = parseStat(file('stat'));
-    const cgroup = cgroupInPod(file('cgroup'), podUid);
-    if (!cgroup || isZombie || isKernelThread) return undefined;
-    const numbers = /^NSpid:\s*(.*)$/m.exec(file('status'))?.[1]?.split(/\s+/).map(Number) ?? [];
-    const networkNamespace = readProcLink(join(this.#procRoot, String(pid), 'ns/net'));
-    if (!this.isSame({ pid, startTime })) return undefined;
-    return { pid, startTime, innerPid: numbers[1] ?? pid, name, networkNamespace, ...cgroup };
   }
 
   /** All processes, by the text of their /proc/PID/cgroup: far fewer texts than processes. */
