@@ -32,7 +32,7 @@ export async function makeBridge(watchdog: Watchdog, device: string): Promise<Br
   const { prefix } = block;
   const gateway = `${prefix}.0.1`;
   const proxyAddress = `${prefix}.0.2`;
-  watchdog.guardDevice(device);
+  watchdog.guardDevices(device);
   try {
     await ip(
       `link add ${device} type bridge`,

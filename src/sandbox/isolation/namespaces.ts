@@ -22,6 +22,8 @@ export async function openNamespaces(watchdog: Watchdog, directory: string): Pro
   const id = name.slice(-8);
   const cgroups = makeCgroups(watchdog, name);
   const bridge = await makeBridge(watchdog, `sqb${id}`);
+  // Connections that nobody closed may keep a namespace for minutes, and with it its end of the cable.
+  watchdog.guardDevices(`sqv${id}`);
   let devices = 0;
   const network: PodNetwork = { watchdog, bridge, cgroups, newDevice: () => `sqv${id}${(devices++).toString(36)}` };
   const { block, gateway, proxyAddress } = bridge;

@@ -48,6 +48,7 @@ export class NamespacedPod implements PodSandbox {
   private readonly own: string | undefined;
   private readonly cgroup: string;
   private holder: Holder | undefined;
+  private device: string | undefined;
   private released = false;
 
   constructor(
@@ -77,6 +78,7 @@ export class NamespacedPod implements PodSandbox {
   private async connect(address: string): Promise<void> {
     const { watchdog, bridge } = this.network;
     const device = this.network.newDevice();
+    this.device = device;
     const inside = ['unshare', '--net', '--', '/bin/sh', '-c', pause, 'sh', String(process.pid), device];
     const child = spawn('/bin/sh', this.joining(newId(), inside), { stdio: 'pipe', detached: true });
     const ended = once(child, 'exit').catch(() => undefined);
@@ -116,9 +118,12 @@ export class NamespacedPod implements PodSandbox {
       return;
     }
     this.released = true;
-    await this.network.cgroups.remove(this.cgroup);
-    if (this.holder !== undefined) {
-      await this.holder.ended;
+    const { cgroups, watchdog } = this.network;
+    await cgroups.remove(this.cgroup);
+    await this.holder?.ended;
+    if (this.device !== undefined) {
+      // Connections that nobody closed may keep the namespace for minutes; otherwise it is gone already.
+      await runCommand(watchdog, ['ip', 'link', 'delete', 'dev', this.device]).catch(() => undefined);
     }
     if (this.own !== undefined) {
       this.network.bridge.block.pods.release(this.own);

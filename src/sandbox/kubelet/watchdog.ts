@@ -8,8 +8,8 @@ export interface Watchdog {
   release(group: number): void;
   /** All processes in a cgroup and below it are killed, and it is removed. The path must hold no space. */
   guardCgroup(folder: string): void;
-  /** A network device is deleted. */
-  guardDevice(name: string): void;
+  /** All network devices of the machine whose names begin like this are deleted. */
+  guardDevices(prefix: string): void;
   /** A folder is removed with all that is in it; one at most. */
   guardDirectory(folder: string): void;
   /** Takes away what is still guarded; resolves when that is done and the watchdog itself is gone. */
@@ -28,7 +28,7 @@ while read -r line; do
     +*) groups="$groups$what " ;;
     -*) groups="\${groups%% $what *} \${groups#* $what }" ;;
     C*) cgroups="$cgroups $what" ;;
-    D*) devices="$devices $what" ;;
+    D*) devices="$devices /sys/class/net/$what*" ;;
     F*) directory=$what ;;
   esac
 done
@@ -44,7 +44,9 @@ for cgroup in $cgroups; do
     if [ -d "$cgroup" ]; then sleep 0.05; fi
   done
 done
-for device in $devices; do ip link delete dev "$device"; done
+for device in $devices; do
+  if [ -e "$device" ]; then ip link delete dev "\${device##*/}"; fi
+done
 if [ -n "$directory" ]; then rm -rf -- "$directory"; fi
 `;
 
@@ -60,7 +62,7 @@ export function startWatchdog(): Watchdog {
     guard: (group) => tell('+', group),
     release: (group) => tell('-', group),
     guardCgroup: (folder) => tell('C', folder),
-    guardDevice: (name) => tell('D', name),
+    guardDevices: (prefix) => tell('D', prefix),
     guardDirectory: (folder) => tell('F', folder),
     async stop() {
       shell.stdin.end();
