@@ -10,14 +10,10 @@ export interface SignalUndo {
   processes: KnownProcess[];
 }
 
-/** Signals that are sent to end a process, and how many milliseconds it may take for that. */
-const deadly: Partial<Record<NodeJS.Signals, number>> = {
-  SIGKILL: 5_000,
-  SIGTERM: 10_000,
-  SIGINT: 10_000,
-  SIGQUIT: 10_000,
-  SIGABRT: 10_000,
-};
+/** Signals that are sent to end a process. */
+const deadly: readonly string[] = ['SIGKILL', 'SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGABRT'];
+/** How long that may take. */
+const PATIENCE_MILLISECONDS = 10_000;
 
 /**
  * Sends a signal to processes of the target.
@@ -27,9 +23,13 @@ const deadly: Partial<Record<NodeJS.Signals, number>> = {
  * once, or to reload once more. When an agent dies between the undo record and the signal it is therefore not sent at
  * all; then nothing shows that it took effect, and nothing claims so.
  *
- * @param procRoot a procfs of the node's own PID namespace, which the agent has to run in
+ * @param options `procRoot`: a procfs of the node's own PID namespace, which the agent has to run in; `patience`: for how
+ * many milliseconds processes may live on after a signal that should end them
  */
-export function signalHandler({ procRoot = '/proc' } = {}): Handler<Signal, SignalUndo> {
+export function signalHandler({
+  procRoot = '/proc',
+  patience = PATIENCE_MILLISECONDS,
+} = {}): Handler<Signal, SignalUndo> {
   const table = new ProcessTable(procRoot);
   /** What this process has prepared and not begun to send. */
   const unsent = new WeakSet<SignalUndo>();
@@ -54,14 +54,14 @@ export function signalHandler({ procRoot = '/proc' } = {}): Handler<Signal, Sign
       const count = undo.processes.filter((known) => table.send(known, undo.signal)).length;
       if (isFirst && count === 0)
         throw new RefusedError('the processes ended by themselves before they were signalled');
-      await within(deadly[undo.signal] ?? 0, () => left(table, undo) === 0);
+      if (deadly.includes(undo.signal)) await within(patience, () => left(table, undo) === 0);
       // Those that are gone when SIGKILL is sent again have got it.
       delivered.set(undo, isFirst ? count : undo.processes.length - left(table, undo));
     },
 
     async hold(undo) {
       const count = delivered.get(undo);
-      const hasEnded = deadly[undo.signal] === undefined || left(table, undo) === 0;
+      const hasEnded = !deadly.includes(undo.signal) || left(table, undo) === 0;
       return { evidence: evidenceOf(count), effective: count !== undefined && hasEnded };
     },
 
