@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { arch, cpus, release, totalmem } from 'node:os';
 import { microTimestamp, setCondition, timestamp } from '../controllers/objects.js';
 import type { Json, Store } from '../store/types.js';
@@ -92,7 +93,7 @@ function nodeStatus(name: string, address: string, simulated: boolean): Json {
       kubeletVersion: 'v1.32.0',
       kubeProxyVersion: 'v1.32.0',
       containerRuntimeVersion: 'process://1',
-      bootID: '',
+      bootID: simulated ? '' : bootId(),
       machineID: name,
       systemUUID: name,
     },
@@ -104,6 +105,15 @@ function nodeStatus(name: string, address: string, simulated: boolean): Json {
   const message = 'kubelet is posting ready status';
   setCondition(status, { ...healthy, type: 'Ready', status: 'True', reason: 'KubeletReady', message });
   return status;
+}
+
+/** That of the machine, which all nodes are; Squall's agents say the same. */
+function bootId(): string {
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  } catch {
+    return '';
+  }
 }
 
 function architecture(): string {
