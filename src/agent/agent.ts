@@ -79,6 +79,7 @@ export class Agent {
       client,
       component: 'squall-agent',
       instance: identity,
+      clock: this.#timing,
       onError: (error) => log.debug({ err: messageOf(error) }, 'Event could not be written'),
     });
     this.#reflector = new Reflector<Injection>({
@@ -93,6 +94,7 @@ export class Agent {
       workers: WORKERS,
       reconcile: async (key) => this.#parts?.worker.reconcile(key),
       backoff: { baseMs: 50, maxMs: 5_000 },
+      clock: this.#timing,
       onError: (key, error) => log.warn({ injection: key, err: messageOf(error) }, 'Injection is tried again'),
     });
   }
