@@ -67,13 +67,11 @@ export class NetworkPods {
   async snapshot(): Promise<string> {
     const { space } = this.pod;
     const links = await space.must('ip', ['-o', 'link', 'show']);
-    const parts = [links, await space.must('tc', ['qdisc', 'show'])];
-    for (const [, device = ''] of links.matchAll(/^\d+: ([^:@]+)/gm)) {
-      parts.push(await space.must('tc', ['class', 'show', 'dev', device]));
-      parts.push(await space.must('tc', ['filter', 'show', 'dev', device]));
-    }
-    parts.push(await space.must('nft', ['list', 'ruleset']));
-    return parts.join('\n');
+    const shows = [...links.matchAll(/^\d+: ([^:@]+)/gm)].flatMap(([, device]) =>
+      ['class', 'filter'].map((what) => `${what} show dev ${device}\n`),
+    );
+    const queueing = await space.must('tc', ['-batch', '-'], `qdisc show\n${shows.join('')}`);
+    return [links, queueing, await space.must('nft', ['list', 'ruleset'])].join('\n');
   }
 
   /** Ends everything. */

@@ -21,6 +21,7 @@ import {
   familiesOf,
   GATE_SECONDS,
   inputsDigest,
+  type Marker,
   markerName,
   refreshScript,
   updateScript,
@@ -48,10 +49,11 @@ export function createTrafficHandler(gateSeconds = GATE_SECONDS): Handler<Traffi
 
 /** Qdiscs first: the rules that send packets there come last, and in one transaction. */
 async function apply(plan: TrafficPlan, place: Place, inputs: Inputs, gateSeconds: number): Promise<void> {
+  const script = createScript(plan, inputs, gateSeconds);
   try {
     if (usesIfb(plan)) await makeIfb(plan, place);
     if (usesRoot(plan)) await makeClasses(plan, place);
-    await nft(place, createScript(plan, inputs, gateSeconds));
+    await nft(place, script);
   } catch (error) {
     if (error instanceof ProgramError) throw new RefusedError(explained(error), { cause: error });
     throw error;
@@ -101,11 +103,13 @@ function deleteClass({ device }: TrafficPlan, id: string): string[] {
 }
 
 async function hold(plan: TrafficPlan, place: Place, inputs: Inputs, gateSeconds: number): Promise<Sighting> {
-  const listing = await refreshed(plan, place, inputs, gateSeconds);
+  const terse = countElements(inputs) > COMPARED_ELEMENTS;
+  const listing = await refreshed(plan, place, terse, gateSeconds);
   if (listing === undefined) return { drift: await whyNotRefreshed(plan, place), evidence: {}, effective: false };
   const queueing = await queueingOf(place, devicesWithQueues(plan));
-  const look = queueing && markerName('seen', lookOf(plan, listing, queueing));
-  const drift = missing(plan, queueing) ?? changed(listing, look);
+  const kind = terse ? 'outline' : 'look';
+  const look = queueing && markerName(kind, lookOf(plan, listing, queueing));
+  const drift = missing(plan, queueing) ?? changed(listing, kind, look);
   if (drift !== undefined) return { drift, ...seenIn(plan, listing) };
   const markers = markersIn(listing);
   if (!markers.includes(markerName('inputs', inputsDigest(plan, inputs)))) {
@@ -120,15 +124,14 @@ async function hold(plan: TrafficPlan, place: Place, inputs: Inputs, gateSeconds
 async function refreshed(
   plan: TrafficPlan,
   place: Place,
-  inputs: Inputs,
+  terse: boolean,
   gateSeconds: number,
 ): Promise<string | undefined> {
-  const terse = countElements(inputs) > COMPARED_ELEMENTS ? ['-t'] : [];
   try {
     let listing = '';
     for (const family of familiesOf(plan)) {
       const script = `${refreshScript(plan, family, gateSeconds)}list table ${family} ${plan.table}\n`;
-      listing += await nft(place, script, terse);
+      listing += await nft(place, script, terse ? ['-t'] : []);
     }
     return listing;
   } catch (error) {
@@ -138,7 +141,7 @@ async function refreshed(
 }
 
 function markersIn(listing: string): string[] {
-  return [...listing.matchAll(/chain ((?:inputs|seen)_\w+) \{/g)].map(([, name]) => name!);
+  return [...listing.matchAll(/chain ((?:inputs|look|outline)_\w+) \{/g)].map(([, name]) => name!);
 }
 
 async function whyNotRefreshed({ table, ...plan }: TrafficPlan, place: Place): Promise<string> {
@@ -190,8 +193,8 @@ function lookOf(plan: TrafficPlan, listing: string, queueing: readonly Queueing[
 }
 
 /** How all looked when it was first held is remembered in the kernel itself, in the name of an empty chain. */
-function changed(listing: string, look: string | undefined): string | undefined {
-  const known = markersIn(listing).find((name) => name.startsWith('seen_'));
+function changed(listing: string, kind: Marker, look: string | undefined): string | undefined {
+  const known = markersIn(listing).find((name) => name.startsWith(markerName(kind, '')));
   if (known === undefined || known === look) return undefined;
   return 'the nft rules or qdiscs are not as they were put on';
 }

@@ -154,7 +154,7 @@ function zero() {
 export function steadyListing(listing: string): string {
   return listing
     .replace(/\bpackets \d+ bytes \d+/g, '')
-    .replace(/\n\s*chain (?:inputs|seen)_\w+ \{\s*\}\n/g, '\n')
+    .replace(/\n\s*chain (?:inputs|look|outline)_\w+ \{\s*\}\n/g, '\n')
     .replace(/ expires \S+?(?=[,\s])/g, '')
     .replace(/elements = \{([^}]*)\}/g, (_, elements: string) =>
       elements

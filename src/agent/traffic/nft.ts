@@ -12,8 +12,11 @@ export type Family = 'inet' | 'netdev';
 /** After this long without a refresh the kernel ends the effect by itself. */
 export const GATE_SECONDS = 30;
 
-/** Chains that hold nothing and whose names tell something; see `markerOf`. */
-export type Marker = 'inputs' | 'seen';
+/**
+ * Chains that hold nothing and whose names end in a digest: of the inputs that are in the sets, and of how everything
+ * looked when it was first held, with the elements of the sets or without.
+ */
+export type Marker = 'inputs' | 'look' | 'outline';
 
 const SHARES = 1_000_000;
 
@@ -85,7 +88,7 @@ export function updateScript(plan: TrafficPlan, inputs: Inputs, had: readonly st
   ].join('\n');
 }
 
-/** Name of the chain that says which inputs are in the sets, or how everything looked when it was put on. */
+/** Name of a marker with this digest. */
 export function markerName(marker: Marker, digest: string): string {
   return `${marker}_${digest}`;
 }

@@ -4,6 +4,7 @@ import { type Inputs, RefusedError } from '../handler.js';
 import type { Place } from '../place.js';
 import { type Device, devicesOf, type Queueing, queueingOf, type TableName, tablesOf } from './kernel.js';
 import { meantBy, meantByTable, overlap } from './match.js';
+import { createScript } from './nft.js';
 import { minorOf, planOf, ROOT_HANDLE, type TrafficPlan, type TrafficUndo, tableOf, usesRoot } from './plan.js';
 
 /**
@@ -16,6 +17,8 @@ export async function survey(step: Traffic, place: Place, id: string, inputs: In
   const device = choose(step.match.device, devices, place);
   const undo: TrafficUndo = { id, device: device.name, mtu: device.mtu, minor: minorOf(id), step };
   const plan = planOf(undo);
+  // Refuses what is not an address.
+  createScript(plan, inputs);
   const tables = await tablesOf(place);
   checkOwnNames(plan, devices);
   if (usesRoot(plan)) checkRoot(plan, (await queueingOf(place, [device.name]))?.[0]);
