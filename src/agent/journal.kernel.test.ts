@@ -83,7 +83,8 @@ describe('Journal on a full disk', () => {
     await journal.clean('aaaaaaaa');
     expect(ids(journal)).not.toContain('aaaaaaaa');
     rmSync(filler());
-    await journal.intend(journalRecord('cccccccc'));
+    for (const id of ['cccccccc', 'eeeeeeee']) await journal.intend(journalRecord(id));
+    expect(readFileSync(join(directory, 'journal'), 'utf8').match(/"clean":"aaaaaaaa"/g)).toHaveLength(1);
     await journal.close();
     journal = await Journal.open(directory);
     expect(ids(journal)).not.toContain('aaaaaaaa');

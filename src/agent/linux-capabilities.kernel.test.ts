@@ -27,6 +27,7 @@ interface Results {
   find: string;
   change: string;
   signal: string;
+  become: string;
 }
 
 /** Does what an agent does as root with these capabilities and no other. */
@@ -36,6 +37,8 @@ function tryWith(names: readonly string[]): Results {
   return JSON.parse(execFileSync('setpriv', limited, { encoding: 'utf8' }));
 }
 
+type Work = 'find' | 'change' | 'signal' | 'become';
+
 const all = Object.keys(neededCapabilities);
 const without = (name: string) => tryWith(all.filter((one) => one !== name));
 
@@ -43,25 +46,28 @@ describe('the capabilities of a node agent', () => {
   test('are enough for everything', () => {
     const { missing, abilities, ...work } = tryWith(all);
     expect(missing).toEqual([]);
-    expect(work).toEqual({ find: '', change: '', signal: '' });
+    expect(work).toEqual({ find: '', change: '', signal: '', become: '' });
     expect({ ...abilities, netem: '' }).toEqual({ nft: '', htb: '', netem: '', ifb: '', redirect: '', processes: '' });
   });
 
-  test.each<[string, string, Partial<Record<'find' | 'change' | 'signal', RegExp>>]>([
+  test.each<[string, string, Partial<Record<Work, RegExp>>]>([
     ['KILL', 'to signal', { find: /^$/, change: /^$/, signal: /EPERM/ }],
+    ['SETGID', 'to run the proxy', { find: /^$/, change: /^$/, signal: /^$/, become: /not permitted/ }],
+    ['SETUID', 'to run the proxy', { find: /^$/, change: /^$/, signal: /^$/, become: /not permitted/ }],
     ['NET_ADMIN', 'to add nft rules', { find: /^$/, change: /Operation not permitted/, signal: /^$/ }],
     ['SYS_PTRACE', 'to see which network namespace', { find: /needs hostPID and SYS_PTRACE/ }],
     ['SYS_ADMIN', "to enter a pod's", { find: /^$/, change: /the agent lacks SYS_ADMIN/, signal: /^$/ }],
   ])('are all needed: %s %s', (name, why, expected) => {
     const results = without(name);
     expect(results.missing).toEqual([expect.stringContaining(`${name} (${why}`)]);
-    for (const [part, message] of Object.entries(expected)) expect(results[part as 'find']).toMatch(message);
+    for (const [part, message] of Object.entries(expected)) expect(results[part as Work]).toMatch(message);
   });
 
   test('show in the abilities when they are missing', () => {
     expect(without('SYS_ADMIN').abilities.nft).toMatch(/the agent lacks SYS_ADMIN/);
     expect(without('NET_ADMIN').abilities.htb).toMatch(/the agent lacks NET_ADMIN/);
     expect(without('SYS_PTRACE').abilities.processes).toMatch(/SYS_PTRACE/);
-    expect(without('KILL').abilities.processes).toMatch(/KILL/);
+    expect(without('KILL').abilities.processes).toBe('the agent lacks KILL');
+    expect(without('SETUID').abilities.redirect).toBe('the agent lacks SETUID');
   });
 });

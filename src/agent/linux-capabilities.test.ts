@@ -7,9 +7,9 @@ import { missingCapabilities } from './linux-capabilities.js';
 describe('missingCapabilities', () => {
   test.each([
     ['000001ffffffffff', []],
-    ['0000000000281020', []],
+    ['00000000002810e0', []],
     [
-      '0000000000081000',
+      '00000000000810c0',
       ['KILL (to signal processes that run as another user)', "SYS_ADMIN (to enter a pod's network namespace)"],
     ],
   ])('knows what is missing of %s', async (set, expected) => {

@@ -8,6 +8,8 @@ import { readFile } from 'node:fs/promises';
  */
 export const neededCapabilities = {
   KILL: { bit: 5, why: 'to signal processes that run as another user' },
+  SETGID: { bit: 6, why: 'to run the proxy of TCP delays as a user of its own' },
+  SETUID: { bit: 7, why: 'to run the proxy of TCP delays as a user of its own' },
   NET_ADMIN: { bit: 12, why: 'to add nft rules, qdiscs and devices' },
   SYS_PTRACE: { bit: 19, why: 'to see which network namespace a process is in' },
   SYS_ADMIN: { bit: 21, why: "to enter a pod's network namespace" },
@@ -20,10 +22,14 @@ export type CapabilityName = keyof typeof neededCapabilities;
  * The capabilities a node agent needs and lacks, each with what it is needed for: `SYS_ADMIN (to enter …)`.
  * @param statusFile the /proc/PID/status of the process that is meant
  */
-export async function missingCapabilities(statusFile = '/proc/self/status'): Promise<string[]> {
+export async function missingCapabilities(statusFile?: string): Promise<string[]> {
+  return (await lackingCapabilities(statusFile)).map((name) => `${name} (${neededCapabilities[name].why})`);
+}
+
+/** The capabilities a node agent needs and lacks. */
+export async function lackingCapabilities(statusFile = '/proc/self/status'): Promise<CapabilityName[]> {
   const digits = /^CapEff:\s*([0-9a-f]+)$/m.exec(await readFile(statusFile, 'utf8'))?.[1] ?? '0';
   const effective = BigInt(`0x${digits}`);
-  return Object.entries(neededCapabilities)
-    .filter(([, { bit }]) => ((effective >> BigInt(bit)) & 1n) === 0n)
-    .map(([name, { why }]) => `${name} (${why})`);
+  const names = Object.keys(neededCapabilities) as CapabilityName[];
+  return names.filter((name) => ((effective >> BigInt(neededCapabilities[name].bit)) & 1n) === 0n);
 }

@@ -1,11 +1,12 @@
 import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { mkdtempSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { runningPod } from '../testing/pod-objects.js';
 import { inNamespace, PodProcesses } from '../testing/pod-processes.js';
+import { until } from '../testing/scripted-server.js';
 import { RefusedError, TargetGoneError } from './handler.js';
 import { NodePlaces } from './node-place.js';
 import { runProgram } from './run-program.js';
@@ -101,6 +102,16 @@ describe('NodePlaces', () => {
     await node.kill(`${folder}/abc`);
     const { stdout } = await place.run('readlink', ['/proc/self/ns/net']);
     expect(stdout.trim()).toBe(place.networkNamespace);
+  });
+
+  test('does not follow a process that leaves the network of the pod', async () => {
+    const leave = 'trap "exec unshare --net sleep 1000" USR1; while :; do sleep 0.02; done';
+    const leaver = await node.start(`${folder}/abc`, inNamespace(addresses, ['sh', '-c', leave]), 'sh');
+    await until(() => readFileSync(`/proc/${leaver}/cmdline`, 'utf8').startsWith('sh\0-c\0trap'));
+    const place = await places.find(pod());
+    process.kill(leaver, 'SIGUSR1');
+    await until(() => readlinkSync(`/proc/${leaver}/ns/net`) !== place.networkNamespace);
+    await expect(place.run('true', [])).rejects.toThrow(TargetGoneError);
   });
 
   test('notices that a pod has ended, and runs nothing anywhere else', async () => {

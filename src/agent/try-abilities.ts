@@ -1,5 +1,5 @@
 import { type Abilities, type Ability, abilities } from '../faults/abilities.js';
-import { missingCapabilities } from './linux-capabilities.js';
+import { type CapabilityName, lackingCapabilities } from './linux-capabilities.js';
 import type { RunProgram } from './place.js';
 import { Processes } from './processes.js';
 import { refuseFailedStart } from './run-program.js';
@@ -37,10 +37,12 @@ const tables = lines(
 );
 
 const redirect = lines(
-  'table inet squall_try {',
+  'table ip squall_try {',
+  'map listeners { type ipv4_addr . inet_service : inet_service; flags timeout',
+  '}',
   'chain output {',
   'type nat hook output priority -100; policy accept;',
-  'tcp dport 1 redirect to :2',
+  'meta skuid != 1 meta l4proto tcp redirect to :ip daddr . tcp dport map @listeners',
   '}',
   '}',
 );
@@ -69,16 +71,24 @@ const trials: Readonly<Record<Exclude<Ability, 'processes'>, Trial>> = {
   redirect: { program: 'nft', args: ['-f', '-'], input: redirect, part: 'nft_redir' },
 };
 
+/** What an ability needs that its trial does not. */
+const untried: Partial<Record<Ability, readonly CapabilityName[]>> = {
+  redirect: ['SETGID', 'SETUID'],
+  processes: ['KILL'],
+};
+
 /**
  * Finds out what can be done on this node, by doing it: each in a network namespace that is made for it and ends with
  * the one program that is in it, so that nothing can be left behind, also when the agent is killed meanwhile.
  * @param run runs programs where the agent runs
  */
 export async function tryAbilities(run: RunProgram, procRoot = '/proc'): Promise<Abilities> {
+  const lacked = await lackingCapabilities();
   const found = await Promise.all(
     abilities.map(async (ability) => {
       const why = await (ability === 'processes' ? tryProcesses(procRoot) : tryInNamespace(run, trials[ability]));
-      return [ability, why] as const;
+      const lacking = untried[ability]?.filter((name) => lacked.includes(name)) ?? [];
+      return [ability, why === '' && lacking.length > 0 ? `the agent lacks ${lacking.join(' and ')}` : why] as const;
     }),
   );
   return Object.fromEntries(found) as Record<Ability, string>;
@@ -99,13 +109,12 @@ async function tryInNamespace(run: RunProgram, { program, args, input, part }: T
   }
 }
 
-async function tryProcesses(procRoot: string): Promise<string> {
+function tryProcesses(procRoot: string): string {
   if (process.pid === 1) return 'the agent sees no processes but its own: its pod needs hostPID';
   try {
     new Processes(procRoot).hostNetworks();
+    return '';
   } catch (error) {
     return (error as Error).message;
   }
-  const missing = await missingCapabilities();
-  return missing.find((one) => one.startsWith('KILL ')) === undefined ? '' : 'the agent lacks KILL';
 }

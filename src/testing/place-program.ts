@@ -32,6 +32,10 @@ const results = {
     await inPod('tc', 'qdisc', 'delete', 'dev', 'eth0', 'root');
     await inPod('nft', 'delete table inet squall_try');
   }),
+  become: await attempt(async () => {
+    const { code, stderr } = await runProgram('setpriv', ['--reuid=12346', '--regid=12346', '--clear-groups', 'true']);
+    if (code !== 0) throw new Error(stderr.trim());
+  }),
   signal: await attempt(async () => {
     for (const { pid } of await (await places.find(pod)).processes()) process.kill(pid, 'SIGSTOP');
   }),
