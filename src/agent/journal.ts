@@ -275,8 +275,8 @@ function problemsOf(directory: string, { damaged }: JournalContent): string[] {
   if (damaged.length === 0) return [];
   const many = damaged.length === 1 ? '1 undo record' : `${damaged.length} undo records`;
   return [
-    `${many} in ${join(directory, FILE)} can't be read and was set aside in ${join(directory, DAMAGED_FILE)}; ` +
-      'what it was for ends by itself within 30 s, but marks of it may be left in a pod until that is gone',
+    `${many} in ${join(directory, FILE)} can't be read (kept in ${join(directory, DAMAGED_FILE)}): ` +
+      'such a fault ends by itself within 30 s, but traces of it may stay in a pod as long as that lives',
   ];
 }
 
