@@ -1,9 +1,30 @@
+import { fileURLToPath } from 'node:url';
 import type { AgentStep } from '../faults/step.js';
 import type { Handler, Sighting } from './handler.js';
 import { RefusedError } from './handler.js';
+import { PauseGuard } from './signals/guard.js';
+import { pauseHandler } from './signals/pause-handler.js';
+import { signalHandler } from './signals/signal-handler.js';
+import { TcpDelayHandler } from './tcp-delay/handler.js';
+import { trafficHandler } from './traffic/handler.js';
 
 /** Who carries out each kind of step. */
-export type Handlers = { [Do in AgentStep['do']]?: Handler<Extract<AgentStep, { do: Do }>, never> };
+export type Handlers = { [Do in AgentStep['do']]?: Handler<Extract<AgentStep, { do: Do }>, unknown> };
+
+/**
+ * The handlers of an agent that runs on the node.
+ * @param programs the folder with the bundles of what runs in processes of its own
+ * @param warn told what an operator should know
+ */
+export function nodeHandlers(programs: URL, warn: (message: string) => void): Handlers {
+  const program = (name: string) => fileURLToPath(new URL(name, programs));
+  return {
+    traffic: trafficHandler,
+    tcpDelay: new TcpDelayHandler({ program: program('tcp-delay.js') }),
+    signal: signalHandler(),
+    pause: pauseHandler(new PauseGuard({ program: program('pause-guard.js'), warn })),
+  };
+}
 
 /** A handler of any kind of step; `undo` is what its own `prepare` made. */
 export type AnyHandler = Handler<AgentStep, unknown>;
@@ -15,7 +36,7 @@ export type AnyHandler = Handler<AgentStep, unknown>;
 export function handlerOf(handlers: Handlers, step: AgentStep): AnyHandler {
   const found = handlers[step.do];
   if (!found) throw new RefusedError(`this version of the agent can't carry out steps of the kind '${step.do}'`);
-  return found as unknown as AnyHandler;
+  return found as AnyHandler;
 }
 
 /** What was seen of several steps on one target, as one. */

@@ -1,4 +1,4 @@
-import { hostname, networkInterfaces } from 'node:os';
+import { networkInterfaces } from 'node:os';
 import { API_VERSION, DEFAULT_NAMESPACE } from '../api/labels.js';
 import { Client, UnknownKindError } from '../kubernetes/client.js';
 import { type ClusterConfig, loadCluster } from '../kubernetes/kubeconfig.js';
@@ -109,9 +109,4 @@ async function serviceAddresses(client: Client): Promise<string[]> {
     // Not there, or not to be read: probes can't find it by name either.
     return [];
   }
-}
-
-/** An identity for leader election: people recognize the host, and no two processes share one. */
-export function newIdentity(): string {
-  return `${hostname()}_${process.pid}_${Math.random().toString(36).slice(2, 8)}`;
 }

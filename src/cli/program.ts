@@ -102,6 +102,19 @@ function addServerVerbs(program: Command, io: Io, run: Run): void {
       run(import('./controller.js').then(({ controllerCommand }) => controllerCommand(command.optsWithGlobals(), io))),
     );
   program
+    .command('agent')
+    .description('carry out faults on the pods of one node, as root on Linux; stays in the foreground')
+    .option('--node <name>', 'the node it runs on (default: $NODE_NAME)')
+    .option(
+      '--server <url>',
+      'API server that asks for no credentials, such as that of a sandbox (default: that of its pod)',
+    )
+    .option('--state <dir>', 'folder on the node for undo records', '/var/lib/squall')
+    .option('--debug', 'log more')
+    .action((_options, command: Command) =>
+      run(import('./agent.js').then(({ agentCommand }) => agentCommand(command.optsWithGlobals()))),
+    );
+  program
     .command('sandbox')
     .description('start an embedded cluster of real processes; stays in the foreground')
     .option('--nodes <number>', 'how many nodes; they are named n1, n2, …', nodes, 2)

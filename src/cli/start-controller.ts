@@ -2,7 +2,8 @@ import type { Logger } from 'pino';
 import { Controller } from '../controller/controller.js';
 import { ApiError } from '../kubernetes/errors.js';
 import { namespaces } from '../kubernetes/resource.js';
-import { addressPolicy, type Connection, newIdentity } from './connect.js';
+import { addressPolicy, type Connection } from './connect.js';
+import { newIdentity } from './identity.js';
 
 /** The bundle of the probe worker lies beside this one. */
 export const probeWorker = new URL('./probe-worker.js', import.meta.url);
