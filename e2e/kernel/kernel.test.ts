@@ -23,9 +23,9 @@ describe("on Debian's kernel, in a virtual machine", () => {
   afterAll(() => {
     rmSync(work, { recursive: true, force: true });
     const rows = [...reports.values()].flatMap(({ name, measured }) =>
-      measured.map((figure) => [name, figure.what, figure.expected, figure.measured]),
+      measured.map((figure) => [name, figure.what, figure.expected, figure.measured, figure.plain ?? '']),
     );
-    process.stdout.write(`\n${columns([['CASE', 'WHAT', 'EXPECTED', 'MEASURED'], ...rows]).join('\n')}\n\n`);
+    process.stdout.write(`\n${columns([['CASE', 'WHAT', 'EXPECTED', 'MEASURED', 'PLAIN TC'], ...rows]).join('\n')}\n\n`);
   });
 
   for (const { name } of kernelCases.filter((one) => new RegExp(SQUALL_CASES).test(one.name))) {

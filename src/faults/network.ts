@@ -25,11 +25,11 @@ const share = (of: string) =>
     ],
   });
 
-const correlation = (of: string) =>
+const correlation = (of: string, hint = '') =>
   optional(
     integer(
-      `correlation of each packet's ${of} with that of the packet before it, in percent from 0 to 100. Left out: 0, each packet by itself.`,
-      { min: 0, max: 100 },
+      `correlation of each packet's ${of} with that of the packet before it, in percent from 0 to 99.${hint} Left out: 0, each packet by itself.`,
+      { min: 0, max: 99 },
     ),
   );
 
@@ -43,7 +43,10 @@ const delay = object(
         { max: MAX_LATENCY },
       ),
     ),
-    correlation: correlation('jitter'),
+    correlation: correlation(
+      'jitter',
+      " Linux's netem draws from it in a way that loses nearly all of it where the jitter is below a second.",
+    ),
     distribution: optional(
       enumeration(
         'distribution of the jitter, whose standard deviation it is then; pareto and paretonormal have a long tail. Left out: uniform.',
@@ -88,19 +91,15 @@ const effects = {
   loss: optional(
     object('loss of packets, of which nobody is told.', { share: share('lost'), correlation: correlation('fate') }),
   ),
-  duplicate: optional(
-    object('duplicate sends packets twice.', { share: share('sent twice'), correlation: correlation('fate') }),
-  ),
+  duplicate: optional(object('duplicate sends packets twice.', { share: share('sent twice') })),
   corrupt: optional(
     object('corrupt flips one bit of packets, at a random place; most of these are thrown away by their receiver.', {
       share: share('corrupted'),
-      correlation: correlation('fate'),
     }),
   ),
   reorder: optional(
     object('reorder lets packets pass those that wait for their `delay`: they are sent without it.', {
       share: share('sent at once'),
-      correlation: correlation('fate'),
       gap: optional(
         integer('gap lets only every so many-th packet be sent at once, with this chance. Left out: any.', {
           min: 1,
@@ -177,10 +176,12 @@ function netemOf(params: Params, withLoss: boolean): Netem {
   const { delay: wanted, loss, duplicate, corrupt, reorder } = params;
   return {
     ...(wanted && { delay: delayOf(wanted) }),
-    ...(loss && withLoss && { loss: shareOf(loss) }),
-    ...(duplicate && { duplicate: shareOf(duplicate) }),
-    ...(corrupt && { corrupt: shareOf(corrupt) }),
-    ...(reorder && { reorder: { ...shareOf(reorder), ...(reorder.gap !== undefined && { gap: reorder.gap }) } }),
+    ...(loss && withLoss && { loss: { share: parseShare(loss.share), correlation: (loss.correlation ?? 0) / 100 } }),
+    ...(duplicate && { duplicate: { share: parseShare(duplicate.share) } }),
+    ...(corrupt && { corrupt: { share: parseShare(corrupt.share) } }),
+    ...(reorder && {
+      reorder: { share: parseShare(reorder.share), ...(reorder.gap !== undefined && { gap: reorder.gap }) },
+    }),
   };
 }
 
@@ -191,10 +192,6 @@ function delayOf({ latency, jitter, correlation: likeness, distribution }: Infer
     ...(likeness !== undefined && likeness > 0 && { correlation: likeness / 100 }),
     ...(distribution && { distribution }),
   };
-}
-
-function shareOf({ share: text, correlation: likeness = 0 }: { share: string; correlation?: number }) {
-  return { share: parseShare(text), ...(likeness > 0 && { correlation: likeness / 100 }) };
 }
 
 /** `5%` as 0.05. */

@@ -45,10 +45,12 @@ export interface Netem {
     correlation?: number;
     distribution?: 'normal' | 'pareto' | 'paretonormal';
   };
+  /** `correlation` of each packet's fate with that of the one before it, below 1. */
   loss?: { share: number; correlation?: number };
-  duplicate?: { share: number; correlation?: number };
-  corrupt?: { share: number; correlation?: number };
-  reorder?: { share: number; correlation?: number; gap?: number };
+  // netem keeps no share where fates are correlated: of 20 % with a correlation of 50 % it hits 3 %.
+  duplicate?: { share: number };
+  corrupt?: { share: number };
+  reorder?: { share: number; gap?: number };
 }
 
 /** Do something to a share of a target's packets, in the kernel. */

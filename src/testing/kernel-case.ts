@@ -9,6 +9,8 @@ export interface Measured {
   expected: string;
   /** Such as `100.4 ms`. */
   measured: string;
+  /** The same with plain `tc`, measured in the same run. */
+  plain?: string;
 }
 
 /** What a case gets to work with: a pod and two peers, left as they were by the case before it. */

@@ -1,5 +1,7 @@
+import { filterCases } from './filter-cases.js';
 import type { KernelCase } from './kernel-case.js';
 import { netemCases } from './netem-cases.js';
+import { shapingCases } from './shaping-cases.js';
 
 /** All that is run in the virtual machine. */
-export const kernelCases: readonly KernelCase[] = [...netemCases];
+export const kernelCases: readonly KernelCase[] = [...netemCases, ...filterCases, ...shapingCases];

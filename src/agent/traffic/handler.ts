@@ -61,6 +61,8 @@ async function apply(plan: TrafficPlan, place: Place, inputs: Inputs, gateSecond
 }
 
 function explained({ message }: ProgramError): string {
+  if (message.includes('cannot mix duplicating netems'))
+    return `${message} (the kernel takes a fault with \`duplicate\` only where no other fault delays, loses or changes packets of the same pod and direction: put them into one step, or one after the other)`;
   if (!message.includes('qdisc kind is unknown') && !message.includes('qdisc not found')) return message;
   return `${message} (the node's kernel lacks one of the modules sch_htb, sch_tbf, sch_netem)`;
 }
