@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { isIPv4 } from 'node:net';
 import { type Protocol, protocols } from '../../api/peers.js';
 import type { Direction } from '../../faults/step.js';
-import type { Addresses, Inputs } from '../handler.js';
+import { type Addresses, type Inputs, RefusedError } from '../handler.js';
 import { type AddressSets, addressSets, formatAddress, formatRange, parseRange } from './addresses.js';
 import { type Lane, type TrafficPlan, usesIfb } from './plan.js';
 
@@ -178,6 +178,7 @@ function exemptSets(exempt: Inputs['exempt']): NftSet[] {
   return ([4, 6] as const).map((version) => {
     const elements = exempt.flatMap(({ from, port }) => {
       const range = parseRange(from);
+      if (!Number.isInteger(port)) throw new RefusedError(`'${port}' is not the number of a port`);
       return range.version === version ? [`${formatAddress(version, range.from)} . ${port}`] : [];
     });
     const type = `ipv${version}_addr . inet_service`;
