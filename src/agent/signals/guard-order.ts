@@ -12,6 +12,3 @@ export interface GuardGreeting {
   /** Why it ends together with the agent's container; `''` when it does not. */
   bound: string;
 }
-
-/** After this many milliseconds without a word about an undo record the guard lets its processes go on. */
-export const GUARD_PATIENCE_MILLISECONDS = 20_000;

@@ -10,12 +10,14 @@ export interface GuardOptions {
   program: string;
   /** A procfs of the node's own PID namespace, which the agent has to run in. */
   procRoot?: string;
+  /** For how many milliseconds it holds processes of which it hears nothing. Default 20,000. */
+  patience?: number;
   /** Told what an operator should know. */
   warn(message: string): void;
 }
 
-/** It holds a few lists and no more: V8 shall not keep memory for anything else. */
-const MEMORY = ['--max-old-space-size=16', '--max-semi-space-size=1', '--single-threaded', '--no-opt'];
+/** Looks come every few seconds; with this the effect ends within 30 s whatever hangs. */
+const PATIENCE_MILLISECONDS = 20_000;
 
 /**
  * The agent's end of its guard: a process that lets paused processes go on when the agent has died or hangs, which
@@ -43,7 +45,7 @@ export class PauseGuard {
   }
 
   /**
-   * Makes sure that these processes of an undo record go on unless this is called again within 20 s.
+   * Makes sure that these processes of an undo record go on unless this is called again in time.
    * @throws RefusedError when no guard can be had: then nothing may be stopped
    */
   async hold(id: string, processes: readonly KnownProcess[]): Promise<void> {
@@ -109,8 +111,8 @@ export class PauseGuard {
   }
 
   async #launch(): Promise<GuardProcess> {
-    const { program, procRoot = '/proc' } = this.#options;
-    const plain = [process.execPath, ...MEMORY, program, procRoot];
+    const { program, procRoot = '/proc', patience = PATIENCE_MILLISECONDS } = this.#options;
+    const plain = [process.execPath, program, procRoot, String(patience)];
     // From a cgroup namespace of its own nobody can leave the cgroups it shows.
     const outside = ['nsenter', `--cgroup=${procRoot}/1/ns/cgroup`, '--', ...plain];
     const isInside = cgroupNamespace(procRoot, 'self') !== cgroupNamespace(procRoot, '1');

@@ -4,8 +4,9 @@ import { readProcFile } from '../proc-files.js';
 /**
  * Moves this process out of its container, as far as a runtime kills by it: in every cgroup hierarchy, to where the
  * node's first process is. That is never in a pod, and in version 2 it is one of the cgroups that may hold processes;
- * nothing is made that had to be removed later. Works through that process's view of the file system, so that no
- * volume is needed, and only from the node's cgroup namespace.
+ * nothing is made that had to be removed later. It is found through that process's view of the file system, which takes
+ * the capability SYS_PTRACE, or in this one's, when the node's cgroups are mounted there. Works only from the node's
+ * cgroup namespace.
  *
  * @param procRoot a procfs of the node's own PID namespace
  * @returns why it could not, `''` when it is out
@@ -14,27 +15,34 @@ export function leaveCgroups(procRoot: string): string {
   try {
     const read = (file: string) => readProcFile(`${procRoot}/${file}`) ?? '';
     const here = new Set(read('self/cgroup').split('\n'));
-    const mounts = read('1/mountinfo');
-    const problems = read('1/cgroup')
+    const views = [
+      { mounts: read('1/mountinfo'), root: `${procRoot}/1/root` },
+      { mounts: read('self/mountinfo'), root: '' },
+    ];
+    const left = read('1/cgroup')
       .split('\n')
-      .filter((line) => line !== '' && !here.has(line))
-      .flatMap((line) => move(line, mounts, `${procRoot}/1/root`));
-    return problems.join('; ');
+      .filter((line) => line !== '' && !here.has(line));
+    return left.flatMap((line) => move(line, views)).join('; ');
   } catch (error) {
     return (error as Error).message;
   }
 }
 
-function move(line: string, mounts: string, root: string): string[] {
-  const folder = cgroupFolder(line, mounts);
-  if (folder === undefined) return [`the node has no cgroup file system mounted for '${line}'`];
-  try {
-    // 0 stands for the process that writes.
-    writeFileSync(`${root}${folder}/cgroup.procs`, '0', { flag: 'r+' });
-    return [];
-  } catch (error) {
-    return [`${folder}: ${(error as Error).message}`];
+/** Moves this process in one hierarchy; what went wrong when no view served. */
+function move(line: string, views: readonly { mounts: string; root: string }[]): string[] {
+  const problems: string[] = [];
+  for (const { mounts, root } of views) {
+    const folder = cgroupFolder(line, mounts);
+    if (folder === undefined) continue;
+    try {
+      // 0 stands for the process that writes.
+      writeFileSync(`${root}${folder}/cgroup.procs`, '0', { flag: 'r+' });
+      return [];
+    } catch (error) {
+      problems.push((error as Error).message);
+    }
   }
+  return problems.length > 0 ? problems : [`no cgroup file system is mounted for '${line}'`];
 }
 
 /**

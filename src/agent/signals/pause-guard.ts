@@ -1,9 +1,10 @@
-// The guard of an agent's pauses: a process of its own that lets stopped processes go on once the agent says nothing more.
-import { GUARD_PATIENCE_MILLISECONDS, type GuardGreeting, type GuardOrder } from './guard-order.js';
+// The guard of an agent's pauses: `node pause-guard.js PROCFS MILLISECONDS`. It lets stopped processes go on when its stdin
+// ends, which is when the agent does, and those of an undo record of which it has heard nothing for so long.
+import type { GuardGreeting, GuardOrder } from './guard-order.js';
 import { leaveCgroups } from './leave-cgroups.js';
 import { type KnownProcess, ProcessTable } from './process-table.js';
 
-const [procRoot = '/proc'] = process.argv.slice(2);
+const [procRoot = '/proc', patience] = process.argv.slice(2);
 const table = new ProcessTable(procRoot);
 const held = new Map<string, { processes: KnownProcess[]; until: number }>();
 
@@ -27,7 +28,7 @@ function end(): never {
 function obey({ number, id, processes }: GuardOrder): void {
   if (processes.length === 0) held.delete(id);
   else {
-    const until = performance.now() + GUARD_PATIENCE_MILLISECONDS;
+    const until = performance.now() + Number(patience);
     held.set(id, { processes: processes.map(([pid, startTime]) => ({ pid, startTime })), until });
   }
   process.stdout.write(`${number}\n`);
