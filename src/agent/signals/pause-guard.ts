@@ -48,7 +48,10 @@ for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal
 process.on('uncaughtException', end);
 
 setInterval(() => {
-  for (const [id, { until }] of held) if (performance.now() > until) letGoOn(id);
+  const late = [...held].filter(([, { until }]) => performance.now() > until);
+  for (const [id] of late) letGoOn(id);
+  // An agent that forgot it starts another one when it needs one.
+  if (late.length > 0 && held.size === 0) end();
 }, 1_000);
 
 const greeting: GuardGreeting = { bound: leaveCgroups(procRoot) };

@@ -44,10 +44,8 @@ export class ProcessTable {
     const stat = this.look(known);
     if (stat?.state !== 'Z') return stat?.state === 'T';
     // The first thread has ended before the others.
-    const threads = readdirSync(`${this.#procRoot}/${known.pid}/task`).map((id) =>
-      this.#stat(`${known.pid}/task/${id}`),
-    );
-    return threads.every((thread) => thread === undefined || /^[TZX]$/.test(thread.state));
+    const threads = this.#threads(known.pid).map((id) => this.#stat(`${known.pid}/task/${id}`));
+    return threads.length > 0 && threads.every((thread) => thread === undefined || /^[TZX]$/.test(thread.state));
   }
 
   /** Whether a process is stopped, or will be as soon as the kernel lets it see the signal. */
@@ -87,6 +85,14 @@ export class ProcessTable {
   /** Lets a process go on that is stopped or about to be; returns whether it was. */
   resume(known: KnownProcess): boolean {
     return this.isStopping(known) && this.send(known, 'SIGCONT');
+  }
+
+  #threads(pid: number): string[] {
+    try {
+      return readdirSync(`${this.#procRoot}/${pid}/task`);
+    } catch {
+      return [];
+    }
   }
 
   #stat(file: string): ProcStat | undefined {
