@@ -21,7 +21,7 @@ export interface Counters {
 const SHARED_BYTES = 64 * 1024 * 1024;
 const BACKLOG = 4_096;
 /** A connection may have been redirected to a listener just before the map stopped naming it. */
-const CLOSE_AFTER_MILLISECONDS = 1_000;
+const CLOSE_AFTER_MILLISECONDS = 2_000;
 
 /** Takes connections on one loopback port per destination and passes them on, delayed. */
 export class DelayProxy {
