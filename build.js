@@ -8,6 +8,7 @@ const entryPoints = {
   generate: 'src/generate/generate.ts',
   'probe-worker': 'src/probes/worker.ts',
   'pause-guard': 'src/agent/signals/pause-guard.ts',
+  'tcp-delay': 'src/agent/tcp-delay/program.ts',
   bench: 'bench/bench.ts',
   'bench-sandbox': 'bench/sandbox-process.ts',
 };
