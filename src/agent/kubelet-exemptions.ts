@@ -1,15 +1,13 @@
 import { isIP } from 'node:net';
 import type { Json, KubeObject } from '../kubernetes/resource.js';
-import type { Inputs } from './handler.js';
+import { type Inputs, RefusedError } from './handler.js';
 import type { RunProgram } from './place.js';
-
-/** The network namespace of the node, for an agent that shares the node's processes. */
-const NODE_NETWORK = '/proc/1/ns/net';
+import { parseStat, parseStat, readProcFile, readProcFile, readProcLink } from './proc-files.js';
 
 /**
  * Where the kubelet's probes of a pod come from and which ports they go to. The kubelet sends them from the address that
  * the node's route to the pod prefers, which is often a bridge and not the node's own address.
- * @throws Error when the node's routes can't be read: then nobody may hit the pod's probes unknowingly
+ * @throws RefusedError when the node's routes can't be read: nobody may hit the pod's probes unknowingly
  */
 export async function kubeletExemptions(
   pod: KubeObject,
@@ -24,13 +22,34 @@ export async function kubeletExemptions(
 }
 
 async function sourceTo(podIP: string, run: RunProgram): Promise<string | undefined> {
-  if (isIP(podIP) === 0) throw new Error(`the pod's address '${podIP}' is none`);
-  const { code, stdout, stderr } = await run('nsenter', [`--net=${NODE_NETWORK}`, 'ip', '-j', 'route', 'get', podIP]);
+  if (isIP(podIP) === 0) throw new RefusedError(`the pod's address '${podIP}' is none`);
+  const [program = 'ip', ...args] = [...wayIntoNode(), 'ip', '-j', 'route', 'get', podIP];
+  const { code, stdout, stderr } = await run(program, args);
   // 2: the kernel said no, such as when the node has no route of that family; then no probe takes it either.
   if (code === 2) return undefined;
-  if (code !== 0) throw new Error(`the node's route to ${podIP} could not be read: ${stderr.trim().slice(0, 200)}`);
+  if (code !== 0) throw unreadable(`${podIP}: ${stderr.trim().slice(0, 200)}`);
   const [route]: Json[] = JSON.parse(stdout);
   return typeof route?.prefsrc === 'string' ? route.prefsrc : undefined;
+}
+
+/**
+ * What brings a program into the node's own network, which is that of its first process, and of the kernel's threads
+ * where a security module hides the first process even from root.
+ */
+function wayIntoNode(): string[] {
+  const own = readProcLink('/proc/self/ns/net');
+  const hasThreads = parseStat(readProcFile('/proc/2/stat') ?? '').isKernelThread;
+  for (const path of ['/proc/1/ns/net', ...(hasThreads ? ['/proc/2/ns/net'] : [])]) {
+    const found = readProcLink(path);
+    if (found) return found === own ? [] : ['nsenter', `--net=${path}`, '--'];
+  }
+  throw unreadable('the agent needs hostPID and SYS_PTRACE');
+}
+
+function unreadable(why: string): RefusedError {
+  return new RefusedError(
+    `where the kubelet's probes come from can't be told, as the node's routes can't be read: ${why}; with includeKubelet they are hit too`,
+  );
 }
 
 /** The ports of the pod that the kubelet connects to, in ascending order. */
