@@ -252,6 +252,33 @@ describe('two faults on one pod', () => {
     await world.off(otherDevice);
     await world.off(undo);
   });
+
+  test('never limit the same packets, also when both were prepared before either was on', async () => {
+    const { place } = world.pods;
+    const [one, other] = [
+      await trafficHandler.prepare(limit(1e6), place, '0badcafe', nobody),
+      await trafficHandler.prepare(limit(1e6), place, OTHER, nobody),
+    ];
+    const results = await Promise.allSettled([one, other].map((undo) => trafficHandler.apply(undo, place, nobody)));
+    expect(results).toMatchObject([{ status: 'fulfilled' }, { status: 'rejected', reason: expect.any(RefusedError) }]);
+    await world.off(other);
+    expect((await world.hold(one)).drift).toBeUndefined();
+    await world.off(one);
+  });
+
+  test('can be put on and taken back at the same time', async () => {
+    const { place } = world.pods;
+    const ids = ['0badcafe', OTHER, '00000001', '0000abcd'];
+    const undos = await Promise.all(ids.map((id) => trafficHandler.prepare(lossOf(0.1), place, id, nobody)));
+    for (let times = 0; times < 3; times++) {
+      await Promise.all(undos.map((undo) => trafficHandler.apply(undo, place, nobody)));
+      for (const undo of undos) expect((await world.hold(undo)).drift).toBeUndefined();
+      await Promise.all(
+        undos.map((undo, index) => (index % 2 ? world.off(undo) : trafficHandler.apply(undo, place, nobody))),
+      );
+      await Promise.all(undos.map((undo) => world.off(undo)));
+    }
+  });
 });
 
 describe('what is not ours', () => {

@@ -1,3 +1,4 @@
+import type { Evidence } from '../../api/injection.js';
 import type { Place } from '../place.js';
 import type { Family } from './nft.js';
 import type { TcCommand } from './tc.js';
@@ -132,6 +133,14 @@ export async function tablesOf(place: Place): Promise<TableName[]> {
   }));
 }
 
+/** A table without the elements of its sets; undefined when it is not there. */
+export async function listTable(place: Place, family: Family, name: string): Promise<string | undefined> {
+  const { code, stdout, stderr } = await place.run('nft', ['-t', 'list', 'table', family, name]);
+  if (code === 0) return stdout;
+  if (stderr.includes('No such file or directory')) return undefined;
+  throw new ProgramError('nft', firstLine(stderr));
+}
+
 /** Packets and bytes of the named counters in a listing of tables, summed over the tables. */
 export function countersIn(
   listing: string,
@@ -144,6 +153,12 @@ export function countersIn(
     sum.bytes += Number(bytes);
   }
   return sums;
+}
+
+/** What the counters in a listing of our tables show. */
+export function evidenceIn(listing: string): Evidence {
+  const { matched, exempted } = countersIn(listing);
+  return { packets: matched.packets, bytes: matched.bytes, exempted: exempted.packets };
 }
 
 function zero() {

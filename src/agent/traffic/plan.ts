@@ -42,6 +42,11 @@ export interface TrafficPlan {
 /** Handle of the root qdisc that our faults on a device share. */
 export const ROOT_HANDLE = '5351:';
 
+/** Whether tc's line about a root qdisc is about the one that our faults share. */
+export function isSharedRoot(line: string): boolean {
+  return line.startsWith(`qdisc htb ${ROOT_HANDLE} `) && / default 0(?:x0)?(?: |$)/.test(line);
+}
+
 /** The plan that an undo record stands for. */
 export function planOf({ id, device, mtu, minor, step }: TrafficUndo): TrafficPlan {
   const { direction } = step.match;

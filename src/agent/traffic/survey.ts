@@ -2,10 +2,10 @@ import { MAX_PEER_ADDRESSES } from '../../api/peers.js';
 import type { Traffic } from '../../faults/step.js';
 import { type Inputs, RefusedError } from '../handler.js';
 import type { Place } from '../place.js';
-import { type Device, devicesOf, type Queueing, queueingOf, type TableName, tablesOf } from './kernel.js';
+import { type Device, devicesOf, listTable, type Queueing, queueingOf, type TableName, tablesOf } from './kernel.js';
 import { meantBy, meantByTable, overlap } from './match.js';
 import { createScript } from './nft.js';
-import { minorOf, planOf, ROOT_HANDLE, type TrafficPlan, type TrafficUndo, tableOf, usesRoot } from './plan.js';
+import { isSharedRoot, minorOf, planOf, type TrafficPlan, type TrafficUndo, tableOf, usesRoot } from './plan.js';
 
 /**
  * Looks at what is in the target's network and says how a step would be carried out there; touches nothing.
@@ -19,13 +19,9 @@ export async function survey(step: Traffic, place: Place, id: string, inputs: In
   const plan = planOf(undo);
   // Refuses what is not an address.
   createScript(plan, inputs);
-  const tables = await tablesOf(place);
   checkOwnNames(plan, devices);
   if (usesRoot(plan)) checkRoot(plan, (await queueingOf(place, [device.name]))?.[0]);
-  for (const { family, name } of tables) {
-    if (name === plan.table) await checkOwnTable(place, { family, name });
-    else await checkOther(place, plan, inputs, { family, name });
-  }
+  await checkOthers(place, plan, inputs);
   return undo;
 }
 
@@ -46,7 +42,7 @@ function checkPeers({ match }: Traffic, inputs: Inputs): void {
 }
 
 /** What the kernel allows in the name of a device is more than what is safe in a script of nft. */
-const plainName = /^[a-zA-Z0-9_][-a-zA-Z0-9_.@]{0,14}$/;
+const plainName = /^[a-zA-Z0-9_][-a-zA-Z0-9_.]{0,14}$/;
 
 function choose(wanted: string | undefined, devices: readonly Device[], { podIPs }: Place): Device {
   const usable = devices.filter(({ name }) => name !== 'lo' && plainName.test(name));
@@ -70,8 +66,8 @@ function checkOwnNames(plan: TrafficPlan, devices: readonly Device[]): void {
 }
 
 async function checkOwnTable(place: Place, { family, name }: TableName): Promise<void> {
-  const { stdout } = await place.run('nft', ['-t', 'list', 'table', family, name]);
-  if (!/set armed \{\s+type ether_type\s+flags timeout/.test(stdout)) {
+  const listing = await listTable(place, family, name);
+  if (listing !== undefined && !/set armed \{\s+type ether_type\s+flags timeout/.test(listing)) {
     throw new RefusedError(`there is an nft table '${family} ${name}' in the pod that is not ours: remove it`);
   }
 }
@@ -80,11 +76,21 @@ async function checkOwnTable(place: Place, { family, name }: TableName): Promise
 export function checkRoot({ device }: TrafficPlan, queueing: Queueing | undefined): void {
   const root = queueing?.root ?? '';
   const [, kind = 'unknown', handle = ''] = root.split(' ');
-  if (handle === '0:') return;
-  if (handle === ROOT_HANDLE && kind === 'htb' && / default 0(?:x0)?(?: |$)/.test(root)) return;
+  if (handle === '0:' || isSharedRoot(root)) return;
   throw new RefusedError(
     `${device} has a root qdisc of its own (${kind} ${handle}), which is left alone: outgoing traffic can't be hit here; remove the qdisc, or choose \`direction: Ingress\` or another \`device\``,
   );
+}
+
+/**
+ * Looks at the tables of other faults on the pod.
+ * @throws RefusedError when one of them shapes packets that this one means too
+ */
+export async function checkOthers(place: Place, plan: TrafficPlan, inputs: Inputs): Promise<void> {
+  for (const table of await tablesOf(place)) {
+    if (table.name === plan.table) await checkOwnTable(place, table);
+    else await checkOther(place, plan, inputs, table);
+  }
 }
 
 async function checkOther(place: Place, plan: TrafficPlan, inputs: Inputs, { family, name }: TableName): Promise<void> {
