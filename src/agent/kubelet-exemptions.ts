@@ -1,8 +1,9 @@
+import { readlinkSync } from 'node:fs';
 import { isIP } from 'node:net';
 import type { Json, KubeObject } from '../kubernetes/resource.js';
 import { type Inputs, RefusedError } from './handler.js';
 import type { RunProgram } from './place.js';
-import { parseStat, parseStat, readProcFile, readProcFile, readProcLink } from './proc-files.js';
+import { parseStat, readProcFile } from './proc-files.js';
 
 /**
  * Where the kubelet's probes of a pod come from and which ports they go to. The kubelet sends them from the address that
@@ -37,13 +38,21 @@ async function sourceTo(podIP: string, run: RunProgram): Promise<string | undefi
  * where a security module hides the first process even from root.
  */
 function wayIntoNode(): string[] {
-  const own = readProcLink('/proc/self/ns/net');
+  const own = linkOf('/proc/self/ns/net');
   const hasThreads = parseStat(readProcFile('/proc/2/stat') ?? '').isKernelThread;
   for (const path of ['/proc/1/ns/net', ...(hasThreads ? ['/proc/2/ns/net'] : [])]) {
-    const found = readProcLink(path);
+    const found = linkOf(path);
     if (found) return found === own ? [] : ['nsenter', `--net=${path}`, '--'];
   }
   throw unreadable('the agent needs hostPID and SYS_PTRACE');
+}
+
+function linkOf(path: string): string | undefined {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return undefined;
+  }
 }
 
 function unreadable(why: string): RefusedError {
