@@ -46,6 +46,13 @@ describe('an injection', () => {
     expect(lab.node.done).toEqual([]);
   });
 
+  test('that was made for another boot of the node is not put on', async () => {
+    await lab.agent();
+    await lab.inject('old', [await lab.pod('a')], { processPause: {}, bootId: 'boot-0' });
+    await lab.reach('old', ['Missed']);
+    expect(lab.node.done).toEqual([]);
+  });
+
   test('whose only difference are counters is written every five seconds at most', async () => {
     const { proxy } = await lab.agent();
     const a = await lab.pod('a');

@@ -62,6 +62,9 @@ export class TargetFault {
   ): Promise<{ outcome: Outcome; seen?: Sighting }> {
     return this.#exclusive(async () => {
       if (this.#isUnwanted) throw new LaterError('it is taken back');
+      const { bootId = this.tools.bootId } = injection.spec;
+      // The controller takes another boot for a proof that nothing of it is left, so nothing of it may be put on in one.
+      if (bootId !== this.tools.bootId) return { outcome: { result: 'gone' } };
       try {
         return { outcome: { result: 'done' }, seen: await this.#apply(injection, inputs, isPatient) };
       } catch (error) {
