@@ -190,6 +190,14 @@ describe('what is meant', () => {
     await world.off(undo);
   });
 
+  test.each(['Egress', 'Ingress'] as const)('can be a port of %s, whichever side has it', async (direction) => {
+    const undo = await world.on(partition({ direction, ports: [{ port: 8080 }] }));
+    const looks = (['pod', 'peer'] as const).map((from) => world.reaches('tcp', { from }));
+    expect(await Promise.all(looks)).toEqual([hit, hit]);
+    expect(await world.reaches('tcp', { port: 8081 })).toBe(missed);
+    await world.off(undo);
+  });
+
   test('is another device when that is named', async () => {
     const undo = await world.on(partition({ device: 'net1' }));
     expect(undo.device).toBe('net1');

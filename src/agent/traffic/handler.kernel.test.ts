@@ -216,16 +216,16 @@ describe('two faults on one pod', () => {
   });
 
   test.each([true, false])('limit and lose the same packets (the limit first: %p)', async (limitFirst) => {
-    const steps = limitFirst ? [limit(10e6), partition()] : [partition(), limit(10e6)];
-    const one = await world.on(steps[0]!, nobody);
-    const other = await world.on(steps[1]!, nobody, OTHER);
+    const [limited, lost] = [limit(10e6, { direction: 'Egress' }), partition({ direction: 'Egress' })];
+    const one = await world.on(limitFirst ? limited : lost, nobody);
+    const other = await world.on(limitFirst ? lost : limited, nobody, OTHER);
     expect(await world.reaches('ping')).toBe(false);
     expect(await world.reaches('tcp', { from: 'peer', version: 6 })).toBe(false);
     await world.off(limitFirst ? other : one);
     expect(await world.reaches('tcp', { from: 'peer', version: 6 })).toBe(true);
-    const limited = limitFirst ? one : other;
-    expect((await world.hold(limited)).drift).toBeUndefined();
-    await world.off(limited);
+    const left = limitFirst ? one : other;
+    expect((await world.hold(left)).drift).toBeUndefined();
+    await world.off(left);
   });
 
   test('limit different ports or peers', async () => {

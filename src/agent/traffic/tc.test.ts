@@ -84,6 +84,16 @@ describe('netem holds', () => {
   });
 });
 
+test('no delay is too short to be one', () => {
+  expect(netemArguments({ delay: { latencyMilliseconds: 0.0001 } })).toEqual([
+    'netem',
+    'limit',
+    '1000',
+    'delay',
+    '1us',
+  ]);
+});
+
 test('netem is told everything at once', () => {
   const words = netemArguments({
     delay: { latencyMilliseconds: 0.25, jitterMilliseconds: 0.05, correlation: 0.75, distribution: 'pareto' },

@@ -120,7 +120,7 @@ export function netemLimit({ delay }: Netem, rateBitsPerSecond = Number.POSITIVE
 }
 
 function microseconds(milliseconds: number): string {
-  return `${Math.round(milliseconds * 1e3)}us`;
+  return `${Math.max(1, Math.round(milliseconds * 1e3))}us`;
 }
 
 /**
