@@ -57,7 +57,12 @@ function refused(error: unknown, where: string): never {
   throw error instanceof ApiError ? new UsageError(`${where}: ${error.message}`) : error;
 }
 
-async function untilReady(client: Client, object: KubeObject, signal: AbortSignal): Promise<void> {
+/**
+ * Waits until a workload is ready.
+ *
+ * @throws Error when it is not within 2 min
+ */
+export async function untilReady(client: Client, object: KubeObject, signal: AbortSignal): Promise<void> {
   const resource = await client.discover(object.apiVersion ?? '', object.kind ?? '');
   const { namespace, name = '' } = object.metadata;
   const deadline = performance.now() + READY_WITHIN_MILLISECONDS;

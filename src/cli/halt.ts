@@ -46,7 +46,7 @@ export async function resumeCommand(options: ClusterOptions, io: Io): Promise<nu
 }
 
 /** Returns what was done about the policy. One that halts already may be somebody else's, and stays as it is. */
-async function createHalt({ client }: Connection, reason: string): Promise<string> {
+export async function createHalt({ client }: Pick<Connection, 'client'>, reason: string): Promise<string> {
   try {
     await client.create(safetyPolicies, { metadata: { name: HALT_POLICY }, spec: { halt: { reason } } });
     return 'created';
@@ -59,8 +59,8 @@ async function createHalt({ client }: Connection, reason: string): Promise<strin
   }
 }
 
-/** Waits until every run has ended, and says which have not. */
-async function awaitQuiet({ client }: Connection, io: Io): Promise<number> {
+/** Waits until every run has ended, and says which have not. Returns the exit code. */
+export async function awaitQuiet({ client }: Pick<Connection, 'client'>, io: Io): Promise<number> {
   const deadline = performance.now() + WAIT_MILLISECONDS;
   for (;;) {
     const open: string[] = [];

@@ -26,6 +26,7 @@ export function createProgram(io: Io, run: (code: Promise<number>) => void): Com
     );
   addManifestVerbs(program, io, run);
   addRunVerbs(program, io, run);
+  addInstallVerbs(program, io, run);
   addServerVerbs(program, io, run);
   return program;
 }
@@ -90,6 +91,38 @@ function addRunVerbs(program: Command, io: Io, run: Run): void {
     .description('take back what `halt` did')
     .action((_options, command: Command) =>
       run(import('./halt.js').then(({ resumeCommand }) => resumeCommand(command.optsWithGlobals(), io))),
+    );
+}
+
+function addInstallVerbs(program: Command, io: Io, run: Run): void {
+  program
+    .command('install')
+    .description('install Squall in the cluster, or bring it up to date: controller, node agents, kinds, roles')
+    .option('--print', 'print the manifests instead, for `kubectl apply -f -` or Git')
+    .option('--image <image>', 'image built from the Dockerfile (default: squall:<version>)')
+    .addOption(
+      new Option('--pull-policy <policy>', 'when nodes pull the image')
+        .choices(['IfNotPresent', 'Always', 'Never'])
+        .default('IfNotPresent'),
+    )
+    .option('--pull-secret <name>', 'Secret to pull the image with; may be repeated', collect, [])
+    .option('--no-agents', 'no agents on the nodes: only faults through the API server or a sidecar work')
+    .option('--replicas <number>', 'controllers, of which one acts', wholeNumber(1, 9), 2)
+    .option('--no-wait', 'do not wait until it runs')
+    .action((_options, command: Command) =>
+      run(import('./install/command.js').then(({ installCommand }) => installCommand(command.optsWithGlobals(), io))),
+    );
+  program
+    .command('uninstall')
+    .description('halt every run, wait until every fault is taken back, and then remove Squall from the cluster')
+    .option('--delete-data', 'also delete all experiments, runs and policies')
+    .option('--force', 'go on though it is not proven that every fault is gone')
+    .action((_options, command: Command) =>
+      run(
+        import('./install/uninstall.js').then(({ uninstallCommand }) =>
+          uninstallCommand(command.optsWithGlobals(), io),
+        ),
+      ),
     );
 }
 

@@ -8,11 +8,12 @@ import { kinds } from '../catalogue.js';
 import { faults } from '../faults/index.js';
 import { probes } from '../probes/index.js';
 import { faultLink, faultsPage, probeLink, probesPage } from './catalogue-pages.js';
+import { chartFiles } from './chart.js';
 import { kindPage } from './kind-page.js';
 import { verdictsPage } from './verdicts-page.js';
 
 /** The folders that hold generated files and nothing else. */
-const folders = ['crds', 'docs/reference'];
+const folders = ['crds', 'docs/reference', 'charts/squall', 'charts/squall/templates'];
 
 /** What differs between the generated files and those on disk; paths are relative to the root. */
 export interface Difference {
@@ -35,6 +36,7 @@ export function generatedFiles(): Map<string, string> {
     ['docs/reference/faults.md', faultsPage(faults)],
     ['docs/reference/probes.md', probesPage(probes)],
     ['docs/reference/verdicts.md', verdictsPage()],
+    ...chartFiles(),
   ]);
 }
 
@@ -76,7 +78,8 @@ function read(path: string): string | undefined {
 
 function list(folder: string): string[] {
   try {
-    return readdirSync(folder).sort();
+    const entries = readdirSync(folder, { withFileTypes: true });
+    return entries.flatMap((entry) => (entry.isDirectory() ? [] : [entry.name])).sort();
   } catch (error) {
     if (isMissing(error)) return [];
     throw error;
