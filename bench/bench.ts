@@ -4,8 +4,9 @@ import { controllerMemory } from './controller-memory.js';
 import { type Summary, summarize, table } from './figure.js';
 import { manyTargets } from './many-targets.js';
 import { podLoss } from './pod-loss.js';
+import { tcpDelay } from './tcp-delay.js';
 
-const benchmarks = [podLoss, controllerMemory, manyTargets, commandStart];
+const benchmarks = [podLoss, controllerMemory, manyTargets, commandStart, tcpDelay];
 const names = benchmarks.map(({ name }) => name);
 
 async function main(): Promise<void> {
