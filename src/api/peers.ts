@@ -59,7 +59,7 @@ export const protocols = ['TCP', 'UDP', 'SCTP'] as const;
 /** A transport protocol. */
 export type Protocol = (typeof protocols)[number];
 
-/** A schema for ports of the side that answers: the peer's for egress, the target's for ingress. */
+/** A schema for ports of which a packet must have one, on either side. */
 export function ports(description: string) {
   return list(
     description,

@@ -31,7 +31,7 @@ export interface TrafficMatch {
   peers?: Peers;
   /** Not the traffic with these. */
   except?: Peers;
-  /** Only these ports of the side that answers; undefined: all protocols and ports. */
+  /** Only packets with one of these ports, on either side; endpoints among the peers have their own. undefined: all protocols and ports. */
   ports?: PortRange[];
   /** Whether probes that the kubelet sends to the pod's probe ports are hit too. */
   includeKubelet: boolean;
