@@ -7,7 +7,8 @@ mount -t cgroup2 cgroup2 /sys/fs/cgroup
 mount -t tmpfs tmpfs /run
 mount -t tmpfs tmpfs /tmp
 mount -o ro /dev/vdb /suite
-# Other modules load by themselves when they are first needed. This one would make two devices.
+# Other modules load by themselves when they are first needed; ifb would make two devices then.
+modprobe veth
 modprobe ifb numifbs=0
 ip link set lo up
 stty -F /dev/ttyS1 raw

@@ -5,8 +5,6 @@ export interface CaseReport {
   name: string;
   /** Why it failed; undefined: it passed. */
   failure?: string;
-  /** Why it was not run: what the kernel lacks. */
-  skipped?: string;
   measured: Measured[];
   milliseconds: number;
 }

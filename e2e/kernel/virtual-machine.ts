@@ -38,23 +38,12 @@ async function boot(
   onLine: (line: string) => void,
 ): Promise<boolean> {
   const drive = (file: string) => ['-drive', `file=${file},format=raw,if=virtio,readonly=on`];
+  const computer = `-accel ${accelerator} -cpu max -smp 2 -m 1024 -no-reboot -nodefaults -display none`;
   const child = spawn(
-    'qemu-system-x86_64',
+    'setpriv',
     [
-      ...[
-        '-accel',
-        accelerator,
-        '-cpu',
-        'max',
-        '-smp',
-        '2',
-        '-m',
-        '1024',
-        '-no-reboot',
-        '-nodefaults',
-        '-display',
-        'none',
-      ],
+      // It ends with this process, also when that is killed.
+      ...['--pdeathsig', 'KILL', '--', 'qemu-system-x86_64', ...computer.split(' ')],
       ...['-kernel', kernel.image, '-initrd', image.initramfs, ...drive(image.disk), ...drive(suite)],
       ...['-append', 'console=ttyS0 quiet panic=-1 mitigations=off'],
       ...['-serial', `file:${console}`, '-serial', 'stdio'],
@@ -62,7 +51,6 @@ async function boot(
     { stdio: ['ignore', 'pipe', 'ignore'] },
   );
   const kill = () => child.kill('SIGKILL');
-  process.once('exit', kill);
   const ended = new Promise<void>((resolve, reject) => child.once('error', reject).once('close', () => resolve()));
   let lines = 0;
   let late = false;
@@ -81,7 +69,6 @@ async function boot(
   } finally {
     clearTimeout(starting);
     clearTimeout(running);
-    process.off('exit', kill);
   }
   if (late) throw new Error(`the virtual machine was still running after ${seconds} s\n${tail(console)}`);
   return lines > 0;

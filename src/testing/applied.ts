@@ -1,9 +1,11 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Inputs, Sighting } from '../agent/handler.js';
 import { trafficHandler } from '../agent/traffic/handler.js';
 import type { Evidence } from '../api/injection.js';
 import type { Traffic } from '../faults/step.js';
 import type { NetworkPods } from './network-pods.js';
 
+const HOLD_MILLISECONDS = 4_000;
 let faults = 0;
 
 /**
@@ -24,7 +26,10 @@ export async function whileApplied<T>(
   let seen: Sighting;
   try {
     await trafficHandler.apply(undo, place, inputs);
-    result = await work();
+    const worked = work();
+    // As an agent does; left alone the fault ends by itself.
+    while (!(await isOver(worked, HOLD_MILLISECONDS))) await trafficHandler.hold(undo, place, inputs);
+    result = await worked;
     seen = await trafficHandler.hold(undo, place, inputs);
   } catch (error) {
     await trafficHandler.revert(undo, place);
@@ -34,4 +39,11 @@ export async function whileApplied<T>(
   if (seen.drift !== undefined) throw new Error(`the fault drifted: ${seen.drift}`);
   if (!seen.effective) throw new Error(`no packet met the fault: ${JSON.stringify(seen.evidence)}`);
   return { result, evidence };
+}
+
+/** Waits for some work, at most so long; whether it is over then. Throws what the work throws. */
+async function isOver(work: Promise<unknown>, milliseconds: number): Promise<boolean> {
+  const timer = new AbortController();
+  const late = sleep(milliseconds, false, { signal: timer.signal }).catch(() => false);
+  return Promise.race([work.then(() => true), late]).finally(() => timer.abort());
 }

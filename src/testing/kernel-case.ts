@@ -1,4 +1,3 @@
-import type { Ability } from '../faults/abilities.js';
 import type { NetworkPods } from './network-pods.js';
 
 /** A thing that was measured inside of a kernel, beside what was asked for. */
@@ -20,11 +19,9 @@ export interface CaseWorld {
   measured(figure: Measured): void;
 }
 
-/** A behaviour on a real kernel, runnable with and without a test framework. Fails by throwing. */
+/** A behaviour on a real kernel, run without a test framework. Fails by throwing. */
 export interface KernelCase {
   /** A sentence; unique. */
   name: string;
-  /** It is only run where all of these are there. */
-  needs: readonly Ability[];
   run(world: CaseWorld): Promise<void>;
 }

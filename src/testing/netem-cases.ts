@@ -2,30 +2,26 @@ import type { Direction } from '../faults/step.js';
 import { whileApplied } from './applied.js';
 import { type Echoes, type EchoPace, echoes } from './echoes.js';
 import type { CaseWorld, KernelCase, Measured } from './kernel-case.js';
+import { measuredAgain } from './measured-again.js';
 import { type Finding, type NetemFault, netemFaults } from './netem-faults.js';
 import type { NetworkPods } from './network-pods.js';
 
 const directions: Direction[] = ['Egress', 'Ingress', 'Both'];
-/** A busy machine has moments in which nothing takes as long as it should; what is wrong is wrong every time. */
-const ATTEMPTS = 3;
-
 type Figure = Measured & { right: boolean };
 
 /** Every fault of netem in every direction and over IPv4 and IPv6; on the way out also beside plain `tc`. */
 export const netemCases: KernelCase[] = netemFaults.flatMap((fault) =>
   directions.map((direction) => ({
     name: `${fault.name}, ${direction}`,
-    needs: ['nft', 'htb', 'netem', 'ifb'],
     run: (world) => measureFault(world, fault, direction),
   })),
 );
 
 async function measureFault(world: CaseWorld, fault: NetemFault, direction: Direction): Promise<void> {
-  let figures: Figure[] = [];
-  for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
-    figures = await figuresOf(world.pods, fault, direction);
-    if (figures.every(({ right }) => right)) break;
-  }
+  const figures = await measuredAgain(
+    () => figuresOf(world.pods, fault, direction),
+    (found) => found.every(({ right }) => right),
+  );
   for (const { right: _, ...figure } of figures) world.measured(figure);
   const wrong = figures.filter(({ right }) => !right);
   if (wrong.length > 0)
