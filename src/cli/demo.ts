@@ -24,7 +24,7 @@ async function demo(io: Io, keep: boolean, signal: AbortSignal): Promise<number>
   try {
     const planned = await runsFromFiles([FOLDER], { arguments: [FOLDER], namespace: undefined }, 'default');
     io.stderr.write(`Starting an embedded cluster with ${NODES} nodes\n`);
-    local = await startLocalCluster({ nodes: NODES, controller: true, agents: false, signal });
+    local = await startLocalCluster({ nodes: NODES, controller: true, agents: true, signal });
     io.stderr.write(`${isolationLine(local)}\n`);
     await deploy(local.connection, [FOLDER], { io, signal });
     await awaitController(local.connection);

@@ -19,7 +19,7 @@ export async function runInSandbox(planned: readonly PlannedRun[], options: RunO
     local = await startLocalCluster({
       nodes,
       controller: true,
-      agents: false,
+      agents: true,
       ...(isolation && { isolation }),
       signal: interrupted.signal,
       ...(namespace && { namespace }),

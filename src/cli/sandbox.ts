@@ -38,7 +38,7 @@ async function serve(options: SandboxOptions, io: Io, signal: AbortSignal): Prom
   const local = await startLocalCluster({
     nodes,
     controller,
-    agents: false,
+    agents: controller,
     signal,
     ...(isolation && { isolation }),
     ...(port !== undefined && { port }),
