@@ -54,7 +54,7 @@ export async function startWorkloads(store: Store, options: WorkloadOptions): Pr
   let logs: LogSource = { read: () => undefined };
   let stopKubelets: () => void | Promise<void>;
   if (simulated) {
-    stopKubelets = startSimulatedKubelets(store, createAddressPool('10', 0, 200), hostIPs);
+    stopKubelets = startSimulatedKubelets(store, createAddressPool('10', 0, 200, '.1'), hostIPs);
   } else {
     const recorder = createEventRecorder(store, 'kubelet');
     const kubelets = startKubelets({ store, recorder, isolation: kept, backoffFactor, workingDirectory }, hostIPs);

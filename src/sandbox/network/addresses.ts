@@ -109,15 +109,15 @@ function listen(address: string): Promise<Server | undefined> {
   });
 }
 
-/** Addresses `prefix.first.1` to `prefix.(first + count - 1).254`. */
-export function createAddressPool(prefix: string, first: number, count: number): AddressPool {
+/** Addresses `prefix.first.1` to `prefix.(first + count - 1).254`, with `suffix` after each when the prefix is one number. */
+export function createAddressPool(prefix: string, first: number, count: number, suffix = ''): AddressPool {
   const used = new Set<string>();
   const size = count * 254;
   let next = 0;
 
   function allocate(): string {
     for (let tries = 0; tries < size; tries += 1) {
-      const address = `${prefix}.${first + Math.floor(next / 254)}.${(next % 254) + 1}`;
+      const address = `${prefix}.${first + Math.floor(next / 254)}.${(next % 254) + 1}${suffix}`;
       next = (next + 1) % size;
       if (!used.has(address)) {
         used.add(address);
