@@ -1,31 +1,14 @@
 import type { Evidence } from '../api/injection.js';
-import type { Protocol } from '../api/peers.js';
+import type { Addresses } from '../api/peers.js';
 import type { AgentStep } from '../faults/step.js';
 import type { Place } from './place.js';
 
-/** Something that is not ours, or a limit, is in the way; nothing was done. The message says what would help. */
-export class RefusedError extends Error {
-  override readonly name = 'RefusedError';
-}
+export type { Addresses, Endpoint } from '../api/peers.js';
+export { RefusedError } from '../api/refused-error.js';
 
 /** The target went away: its network namespace or processes are gone, and with them every effect on it. */
 export class TargetGoneError extends Error {
   override readonly name = 'TargetGoneError';
-}
-
-/** One port of one address. */
-export interface Endpoint {
-  address: string;
-  port: number;
-  protocol: Protocol;
-}
-
-/** What named peers stand for now. */
-export interface Addresses {
-  /** IPv4 and IPv6 ranges such as `10.0.0.1/32`, each meant with all its ports; may overlap. */
-  ranges: readonly string[];
-  /** Meant with this port only: the ports of Services and of the pods behind them. */
-  endpoints: readonly Endpoint[];
 }
 
 /** What a step depends on that changes while it is held; undefined fields: the step names none. */

@@ -20,10 +20,7 @@ export interface JournalRecord {
   ended?: Ended;
 }
 
-/** The id of an injection's step on a target: the same after a restart, and 8 hexadecimal digits. */
-export function recordId(injectionUid: string, targetUid: string, stepIndex: number): string {
-  return sha256(`${injectionUid}/${targetUid}/${stepIndex}`).slice(0, 8);
-}
+export { recordId } from '../domain/record-id.js';
 
 /** One line of a journal. */
 export type JournalEntry = { intend: JournalRecord } | { clean: string };

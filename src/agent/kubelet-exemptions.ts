@@ -1,9 +1,12 @@
 import { readlinkSync } from 'node:fs';
 import { isIP } from 'node:net';
+import { kubeletProbePorts } from '../kubernetes/pod.js';
 import type { Json, KubeObject } from '../kubernetes/resource.js';
 import { type Inputs, RefusedError } from './handler.js';
 import type { RunProgram } from './place.js';
 import { parseStat, readProcFile } from './proc-files.js';
+
+export { kubeletProbePorts as probePorts } from '../kubernetes/pod.js';
 
 /**
  * Where the kubelet's probes of a pod come from and which ports they go to. The kubelet sends them from the address that
@@ -15,7 +18,7 @@ export async function kubeletExemptions(
   podIPs: readonly string[],
   run: RunProgram,
 ): Promise<Inputs['exempt']> {
-  const ports = probePorts(pod);
+  const ports = kubeletProbePorts(pod);
   if (ports.length === 0) return [];
   const sources = await Promise.all(podIPs.map((address) => sourceTo(address, run)));
   const froms = [...new Set(sources.filter((source) => source !== undefined))];
@@ -59,24 +62,4 @@ function unreadable(why: string): RefusedError {
   return new RefusedError(
     `where the kubelet's probes come from can't be told, as the node's routes can't be read: ${why}; with includeKubelet they are hit too`,
   );
-}
-
-/** The ports of the pod that the kubelet connects to, in ascending order. */
-export function probePorts({ spec }: KubeObject): number[] {
-  // A probe of an init container runs for as long as the pod when it is a sidecar.
-  const containers: Json[] = [...(spec?.containers ?? []), ...(spec?.initContainers ?? [])];
-  const found = containers.flatMap((container) =>
-    ['livenessProbe', 'readinessProbe', 'startupProbe'].flatMap((kind) => probePort(container, container[kind])),
-  );
-  return [...new Set(found)].sort((a, b) => a - b);
-}
-
-function probePort(container: Json, probe: Json): number[] {
-  // One that names a host goes there and not to the pod.
-  const target = [probe?.httpGet, probe?.tcpSocket, probe?.grpc].find((one) => one && !one.host);
-  if (!target) return [];
-  if (typeof target.port === 'number') return [target.port];
-  const named = (container.ports ?? []).find(({ name }: Json) => name === target.port);
-  const port = named?.containerPort ?? Number(target.port);
-  return Number.isInteger(port) ? [port] : [];
 }

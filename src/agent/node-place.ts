@@ -1,4 +1,5 @@
 import type { Target } from '../api/injection.js';
+import { podIPsOf } from '../kubernetes/pod.js';
 import type { KubeObject } from '../kubernetes/resource.js';
 import { readBootId } from './boot-clock.js';
 import { isFolderOf } from './cgroup-path.js';
@@ -6,7 +7,7 @@ import { RefusedError, TargetGoneError } from './handler.js';
 import { canonicalAddress, networkAddresses } from './network-addresses.js';
 import { type EntranceContext, keptAt, NetworkEntrance } from './network-entrance.js';
 import type { Place, RunProgram, TargetProcess } from './place.js';
-import { podIPsOf, refusalBySandbox, refusalBySpec } from './pod-refusal.js';
+import { refusalBySandbox, refusalBySpec } from './pod-refusal.js';
 import { type PodProcess, Processes } from './processes.js';
 
 /** What tells a network namespace apart, as an undo record holds it. */

@@ -1,3 +1,4 @@
+import { podIPsOf } from '../kubernetes/pod.js';
 import type { KubeObject } from '../kubernetes/resource.js';
 import type { PodProcess } from './processes.js';
 
@@ -18,12 +19,6 @@ export function refusalBySpec({ metadata, spec, status }: KubeObject): string | 
   }
   if (podIPsOf({ metadata, status }).length === 0) return `${name} has no address yet (status.podIPs)`;
   return undefined;
-}
-
-/** `status.podIPs`, or `status.podIP` where only that is there. */
-export function podIPsOf({ status }: KubeObject): string[] {
-  const all: { ip?: string }[] = status?.podIPs ?? [{ ip: status?.podIP }];
-  return all.flatMap(({ ip }) => (ip ? [ip] : []));
 }
 
 /**

@@ -86,3 +86,18 @@ export function ports(description: string) {
 
 /** A port or a range of ports; `protocol` left out is TCP. */
 export type PortRange = Infer<ReturnType<typeof ports>>[number];
+
+/** One port of one address. */
+export interface Endpoint {
+  address: string;
+  port: number;
+  protocol: Protocol;
+}
+
+/** What named peers stand for now. */
+export interface Addresses {
+  /** IPv4 and IPv6 ranges such as `10.0.0.1/32`, each meant with all its ports; may overlap. */
+  ranges: readonly string[];
+  /** Meant with this port only: the ports of Services and of the pods behind them. */
+  endpoints: readonly Endpoint[];
+}

@@ -1,7 +1,8 @@
-import type { Client } from '../kubernetes/client.js';
-import { ApiError } from '../kubernetes/errors.js';
-import { endpointSlices, type Json, type KubeObject, services } from '../kubernetes/resource.js';
-import { type Addresses, type Endpoint, RefusedError } from './handler.js';
+import type { Addresses, Endpoint } from '../api/peers.js';
+import { RefusedError } from '../api/refused-error.js';
+import type { Client } from './client.js';
+import { ApiError } from './errors.js';
+import { endpointSlices, type Json, type KubeObject, services } from './resource.js';
 
 /**
  * The addresses and ports a Service is reached at: its cluster addresses with its own ports, and those of the pods behind
