@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import type { ProcessMatch } from '../../faults/step.js';
 import { bundlePauses, type PauseBundles } from '../../testing/pause-guard.js';
 import { placeOf } from '../../testing/process-places.js';
@@ -15,6 +15,9 @@ const guards: PauseGuard[] = [];
 const inputs = { exempt: [] };
 const all: ProcessMatch = { which: { pattern: '' } };
 let bundles: PauseBundles;
+
+// On a busy machine scans of all processes take their time.
+jest.setTimeout(30_000);
 
 beforeAll(async () => {
   bundles = await bundlePauses();

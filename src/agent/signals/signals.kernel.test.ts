@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import type { ProcessMatch } from '../../faults/step.js';
 import { bundlePauses, type PauseBundles } from '../../testing/pause-guard.js';
 import { PodProcesses } from '../../testing/pod-processes.js';
@@ -19,6 +19,9 @@ const all: ProcessMatch = { which: { pattern: '' } };
 
 /** What a runtime starts a container's first process by: number 1 of a PID namespace, in the pod's network. */
 const inContainer = (...command: string[]) => ['unshare', '--net', '--pid', '--fork', '--kill-child', ...command];
+
+// On a busy machine scans of all processes take their time.
+jest.setTimeout(30_000);
 
 let bundles: PauseBundles;
 let pods: PodProcesses;
@@ -164,7 +167,8 @@ describe('when the whole cgroup of the agent is killed', () => {
 
   afterEach(async () => {
     killAll();
-    for (const pid of pidsOf(target)) process.kill(pid, 'SIGKILL');
+    for (const pid of [...pidsOf(target), ...pidsOf(`${process.execPath} ${bundles.guard}`)])
+      process.kill(pid, 'SIGKILL');
     await until(() => !agent || agent.exitCode !== null || agent.signalCode !== null);
     for (const folder of folders) await until(() => removed(folder));
   });
