@@ -1,7 +1,8 @@
+import { selectorText } from '../api/selector.js';
 import { ensure } from '../kubernetes/apply.js';
 import type { Client } from '../kubernetes/client.js';
 import { ApiError } from '../kubernetes/errors.js';
-import { type Json, type KubeObject, namespaces } from '../kubernetes/resource.js';
+import { type Json, type KubeObject, namespaces, pods } from '../kubernetes/resource.js';
 import type { Connection } from './connect.js';
 import { type Io, UsageError } from './io.js';
 import { readManifests } from './manifest/manifests.js';
@@ -71,12 +72,27 @@ export async function untilReady(client: Client, object: KubeObject, signal: Abo
     const now = await client.get(resource, namespace, name);
     if (isReady(now)) return;
     if (performance.now() > deadline) {
-      throw new Error(
-        `${object.kind} ${namespace}/${name} was not ready within 2 minutes: ${JSON.stringify(now.status?.conditions ?? now.status)}`,
-      );
+      const why = (await stuckPods(client, now)) || JSON.stringify(now.status?.conditions ?? now.status);
+      throw new Error(`${object.kind} ${namespace}/${name} was not ready within 2 minutes: ${why}`);
     }
     await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MILLISECONDS));
   }
+}
+
+/** What the pods of a workload are waiting for, in the kubelet's words; empty when they say nothing. */
+async function stuckPods(client: Client, { metadata, spec }: KubeObject): Promise<string> {
+  const labelSelector = selectorText(spec?.selector ?? {});
+  if (labelSelector === '') return '';
+  const { items } = await client.list(pods, { namespace: metadata.namespace, labelSelector, limit: 20 });
+  const reasons = items.flatMap(({ metadata: pod, status }) =>
+    (status?.containerStatuses ?? []).flatMap(({ state, lastState }: Json) => {
+      const waiting = state?.waiting;
+      if (!waiting) return [];
+      const last = lastState?.terminated ? `, ended last with code ${lastState.terminated.exitCode}` : '';
+      return [`${pod.name}: ${waiting.reason}${waiting.message ? ` (${waiting.message})` : ''}${last}`];
+    }),
+  );
+  return reasons.slice(0, 3).join('; ');
 }
 
 function isReady({ kind, spec, status, metadata }: KubeObject): boolean {

@@ -19,7 +19,6 @@ export interface InstallOptions {
 
 /** Where the agent keeps its undo records, on the node: they outlive its pod. */
 const STATE = '/var/lib/squall';
-const CGROUPS = '/sys/fs/cgroup';
 
 /** The controller: no port, no volume, no privilege. */
 export function controllerDeployment(options: InstallOptions): KubeObject {
@@ -61,7 +60,7 @@ export function controllerDeployment(options: InstallOptions): KubeObject {
   };
 }
 
-/** An agent on every node: the node's processes, named capabilities, two folders of the node, and no port. */
+/** An agent on every node: the node's processes, named capabilities, one folder of the node, and no port. */
 export function agentDaemonSet(options: InstallOptions): KubeObject {
   const { namespace, image, imagePullPolicy } = options;
   const own = labels('agent');
@@ -92,17 +91,10 @@ export function agentDaemonSet(options: InstallOptions): KubeObject {
               env: [{ name: 'NODE_NAME', valueFrom: { fieldRef: { fieldPath: 'spec.nodeName' } } }],
               resources: { requests: { cpu: '20m', memory: '96Mi' }, limits: { memory: '1Gi' } },
               securityContext: agentSecurity(),
-              volumeMounts: [
-                { name: 'state', mountPath: STATE },
-                { name: 'cgroups', mountPath: CGROUPS },
-              ],
+              volumeMounts: [{ name: 'state', mountPath: STATE }],
             },
           ],
-          volumes: [
-            { name: 'state', hostPath: { path: STATE, type: 'DirectoryOrCreate' } },
-            // Only for the guard of paused processes, which must outlive the agent's container.
-            { name: 'cgroups', hostPath: { path: CGROUPS, type: 'Directory' } },
-          ],
+          volumes: [{ name: 'state', hostPath: { path: STATE, type: 'DirectoryOrCreate' } }],
         },
       },
     },
