@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { CONTROLLER_LEASE, DEFAULT_NAMESPACE } from '../api/labels.js';
-import { events, injections, type KubeObject, leases, pods } from '../kubernetes/resource.js';
+import { DEFAULT_NAMESPACE } from '../api/labels.js';
+import { events, injections, type KubeObject, pods } from '../kubernetes/resource.js';
 import { AgentLab, quickTimes } from '../testing/agents.js';
 import { until } from '../testing/scripted-server.js';
 import { RefusedError } from './handler.js';
@@ -62,6 +62,19 @@ describe('an injection', () => {
     await until(() => lab.node.count('hold', a.uid) > 8);
     expect(statusWrites(proxy.requests) - before).toBeLessThanOrEqual(1);
   });
+
+  test('with a hundred targets takes few writes, and all are held', async () => {
+    const { agent, proxy } = await lab.agent({ times: { ...quickTimes, holds: { every: 1_000, atOnce: 4 } } });
+    const targets = await Promise.all(Array.from({ length: 100 }, (_, index) => lab.pod(`pod-${index}`)));
+    await lab.inject('many', targets);
+    await lab.reach('many', ['Effective']);
+    expect(statusWrites(proxy.requests)).toBeLessThan(12);
+    await until(() => targets.every(({ uid }) => lab.node.count('hold', uid) >= 3));
+    expect(agent.busy.held).toBe(100);
+    await lab.revert('many');
+    await lab.reach('many', ['Reverted']);
+    expect(lab.node.hit).toEqual([]);
+  }, 20_000);
 
   test('of a fault that happens once is confirmed, and leaves no undo record', async () => {
     const { agent, stop } = await lab.agent();
@@ -232,6 +245,15 @@ describe('a fault that vanishes', () => {
     expect(lab.node.hit).toEqual([]);
   });
 
+  test('as soon as it is put on is refused, and not put on again and again', async () => {
+    await lab.agent();
+    const a = await lab.pod('a');
+    lab.node.hooks.hold = (uid) => lab.node.flush(uid);
+    await lab.inject('slippery', [a]);
+    const [target] = await lab.reach('slippery', ['Failed']);
+    expect(target?.message).toBe('it was put on and did not stay: it was flushed');
+  });
+
   test('is not claimed when it can not be looked at', async () => {
     await lab.agent();
     const a = await lab.pod('a');
@@ -241,162 +263,5 @@ describe('a fault that vanishes', () => {
       throw new Error('nft took longer than 10 s');
     };
     await until(() => lab.targets('blind')[0]?.drifts === 1);
-  });
-});
-
-describe('a controller that is gone', () => {
-  test('has everything taken back, for good', async () => {
-    const { agent } = await lab.agent();
-    const a = await lab.pod('a');
-    await lab.inject('lost', [a]);
-    await lab.reach('lost', ['Effective']);
-    lab.stopController();
-    await until(() => lab.injection('lost')?.status?.ended !== undefined);
-    await lab.reach('lost', ['Reverted']);
-    expect(lab.injection('lost')?.status?.ended).toMatchObject({ reason: 'ControllerLost' });
-    expect(lab.node.hit).toEqual([]);
-    await lab.startController();
-    await until(() => agent.busy.held === 0);
-    expect(lab.node.count('apply', a.uid)).toBe(1);
-  });
-
-  test('has nothing put on', async () => {
-    const { agent } = await lab.agent();
-    await until(() => agent.isReady);
-    lab.stopController();
-    await new Promise((resolve) => setTimeout(resolve, 2_500));
-    const a = await lab.pod('a');
-    await lab.inject('idle', [a]);
-    await until(() => lab.targets('idle').length > 0 || agent.busy.injections > 0);
-    await new Promise((resolve) => setTimeout(resolve, 500));
-    expect(lab.node.done).toEqual([]);
-    await lab.startController();
-    await lab.reach('idle', ['Effective']);
-  });
-
-  test('is told from one whose Lease another controller took over', async () => {
-    await lab.agent();
-    await lab.inject('kept', [await lab.pod('a')]);
-    await lab.reach('kept', ['Effective']);
-    await new Promise((resolve) => setTimeout(resolve, 600));
-    lab.stopController();
-    await new Promise((resolve) => setTimeout(resolve, 1_000));
-    await lab.client.patch(leases, DEFAULT_NAMESPACE, CONTROLLER_LEASE, { spec: { leaseTransitions: 7 } });
-    await new Promise((resolve) => setTimeout(resolve, 1_000));
-    expect(lab.injection('kept')?.status?.ended).toBeUndefined();
-    expect(lab.node.hit).toHaveLength(1);
-  });
-
-  test('counts from its last sign also for an agent that is started again and again', async () => {
-    const a = await lab.pod('a');
-    const times = { ...quickTimes, deadMan: { grace: 4_000, every: 200, patience: 300 } };
-    let present = await lab.agent({ times });
-    await lab.inject('looping', [a]);
-    await lab.reach('looping', ['Effective']);
-    lab.stopController();
-    const since = performance.now();
-    while (lab.node.hit.length > 0 && performance.now() - since < 15_000) {
-      await present.kill();
-      present = await lab.agent({ times });
-      await new Promise((resolve) => setTimeout(resolve, 700));
-    }
-    expect(performance.now() - since).toBeLessThan(9_000);
-    await until(() => lab.injection('looping')?.status?.ended !== undefined);
-  });
-});
-
-describe('an API server that does not answer', () => {
-  const away = () => true;
-
-  test('has everything taken back, which is told when it is there again, also by another agent', async () => {
-    const first = await lab.agent();
-    const a = await lab.pod('a');
-    await lab.inject('away', [a]);
-    await lab.reach('away', ['Effective']);
-    first.proxy.intercept.before = away;
-    lab.cluster.knobs.dropWatches();
-    await until(() => lab.node.hit.length === 0);
-    await first.kill();
-    expect((await lab.records()).map(({ ended }) => ended?.reason)).toEqual(['ControllerLost']);
-    const second = await lab.agent();
-    await lab.reach('away', ['Reverted']);
-    expect(lab.injection('away')?.status?.ended).toMatchObject({ reason: 'ControllerLost' });
-    expect(lab.node.count('apply', a.uid)).toBe(1);
-    await lab.revert('away');
-    await until(() => second.agent.busy.injections === 0);
-    await second.stop();
-    expect(await lab.records()).toEqual([]);
-  });
-
-  test('when an agent starts does not keep it from taking back what was on', async () => {
-    const first = await lab.agent();
-    await lab.inject('orphaned', [await lab.pod('a')]);
-    await lab.reach('orphaned', ['Effective']);
-    await first.kill();
-    await lab.cluster.knobs.set({ faults: [{ path: 'leases|injections', code: 500 }] });
-    await lab.agent();
-    await until(() => lab.node.hit.length === 0);
-    lab.cluster.knobs.set({ faults: [] });
-    await lab.reach('orphaned', ['Reverted']);
-    expect(lab.injection('orphaned')?.status?.ended).toMatchObject({ reason: 'ControllerLost' });
-  });
-});
-
-describe('an agent that is replaced', () => {
-  test('leaves what is on to the next one, which holds it as it is', async () => {
-    const first = await lab.agent();
-    const a = await lab.pod('a');
-    await lab.inject('handed', [a]);
-    await lab.reach('handed', ['Effective']);
-    await first.stop();
-    expect(lab.node.hit).toEqual([a.uid]);
-    const held = lab.node.count('hold', a.uid);
-    await lab.agent();
-    await until(() => lab.node.count('hold', a.uid) > held + 2);
-    expect(lab.targets('handed')[0]).toMatchObject({ state: 'Effective' });
-    expect(lab.targets('handed')[0]?.drifts).toBeUndefined();
-    expect(lab.node.count('apply', a.uid)).toBe(1);
-  });
-
-  test('takes back what was reverted, or whose injection went, meanwhile', async () => {
-    const first = await lab.agent();
-    await lab.inject('reverted', [await lab.pod('a')]);
-    await lab.inject('deleted', [await lab.pod('b')]);
-    await lab.reach('reverted', ['Effective']);
-    await lab.reach('deleted', ['Effective']);
-    await first.kill();
-    await lab.revert('reverted');
-    await lab.client.delete(injections, DEFAULT_NAMESPACE, 'deleted');
-    const { agent, stop } = await lab.agent();
-    await lab.reach('reverted', ['Reverted']);
-    await until(() => lab.node.hit.length === 0 && agent.busy.injections === 0);
-    await stop();
-    expect(await lab.records()).toEqual([]);
-  });
-
-  test('after a reboot finds nothing on, and puts on what is still wanted', async () => {
-    const first = await lab.agent();
-    const a = await lab.pod('a');
-    await lab.inject('rebooted', [a]);
-    await lab.reach('rebooted', ['Effective']);
-    await first.kill();
-    lab.node.bootId = 'boot-2';
-    lab.node.run(a.uid);
-    await lab.agent();
-    await until(() => lab.targets('rebooted')[0]?.drifts === 1);
-    await lab.reach('rebooted', ['Effective']);
-    expect(lab.node.hit).toEqual([a.uid]);
-  });
-
-  test('says on its Lease that it is there, and what the node can do', async () => {
-    await lab.agent();
-    const name = 'squall-agent-n1';
-    const lease = () => lab.cluster.store.get('leases.coordination.k8s.io', DEFAULT_NAMESPACE, name) as KubeObject;
-    await until(() => lease()?.spec?.renewTime !== undefined);
-    const { metadata, spec } = lease();
-    expect(metadata.annotations).toMatchObject({ 'squall.dev/node-name': 'n1', 'squall.dev/boot-id': 'boot-1' });
-    expect(JSON.parse(metadata.annotations?.['squall.dev/abilities'] ?? '')).toMatchObject({ nft: '', netem: '' });
-    expect(spec.renewTime).toMatch(/^.{19}\.\d{6}Z$/);
-    await until(() => lease().spec.renewTime !== spec.renewTime);
   });
 });

@@ -1,21 +1,17 @@
-import type { Logger } from 'pino';
-import type { Ended, Evidence, Injection, InjectionStatus, Target, TargetStatus } from '../api/injection.js';
+import type { Ended, Evidence, Injection, InjectionStatus, Target } from '../api/injection.js';
 import type { AgentAction } from '../domain/agent-injection.js';
 import { faultOf } from '../faults/index.js';
-import type { Client } from '../kubernetes/client.js';
 import type { ReconcileResult } from '../kubernetes/queue.js';
 import { keyOf } from '../kubernetes/resource.js';
-import type { Timing } from '../kubernetes/timing.js';
 import { COUNTERS_MILLISECONDS, FaultHolder } from './fault-holder.js';
-import type { HoldTimes } from './holder.js';
 import { InjectionWork, isOver } from './injection-work.js';
 import { InjectionInputs } from './inputs.js';
 import type { JournalRecord } from './journal.js';
-import type { RunProgram } from './place.js';
 import { Slots } from './slots.js';
 import { news, StatusWriter } from './status-writer.js';
 import { TargetFault } from './target-fault.js';
-import { LaterError, messageOf, type Tools } from './tools.js';
+import { LaterError, messageOf } from './tools.js';
+import type { WorkerOptions } from './worker-options.js';
 
 /** How many targets a fault is put on or taken back from at once. */
 const TARGETS_AT_ONCE = 16;
@@ -30,32 +26,6 @@ const SANDBOX_MILLISECONDS = 30_000;
 
 /** Whoever stops an agent does not wait longer for what hangs. */
 const STOP_MILLISECONDS = 5_000;
-
-/** What a worker needs. */
-export interface WorkerOptions {
-  client: Client;
-  /** Squall's own namespace. */
-  namespace: string;
-  /** An injection of this node as it is known now, by its key. */
-  known(key: string): Injection | undefined;
-  /** Takes the answer to a write into what is known. */
-  upsert(injection: Injection): void;
-  /** Whether all injections of this node are known. */
-  isSynced(): boolean;
-  /** Has an injection looked at, now or in so many milliseconds. */
-  wake(key: string, milliseconds?: number): void;
-  /** Whether something may be put on. */
-  isAlive(): Promise<boolean>;
-  /** Told when something may be on from now on. */
-  onIntent(): void;
-  /** Told what became of a target, once it is recorded. */
-  onChange(injection: Injection, target: Target, now: TargetStatus): void;
-  tools: Tools;
-  run: RunProgram;
-  holds: HoldTimes;
-  timing: Timing;
-  log: Logger;
-}
 
 /** Works on the injections of one node, and on undo records whose injection is gone. */
 export class InjectionWorker {

@@ -4,7 +4,7 @@ import { faultOf } from '../faults/index.js';
 import type { AgentStep } from '../faults/step.js';
 import type { KubeObject } from '../kubernetes/resource.js';
 import { type Inputs, RefusedError, type Sighting, TargetGoneError } from './handler.js';
-import { handlerOf, together } from './handlers.js';
+import { type AnyHandler, handlerOf, together } from './handlers.js';
 import type { InjectionInputs } from './inputs.js';
 import { type JournalRecord, recordId } from './journal.js';
 import type { Place } from './place.js';
@@ -176,8 +176,7 @@ export class TargetFault {
     const inputs = await inputsFor(step);
     if (known) {
       try {
-        await handler.apply(known.undo, place, inputs);
-        return await handler.hold(known.undo, place, inputs);
+        return await putOn(handler, known.undo, place, inputs);
       } catch (error) {
         if (error instanceof TargetGoneError) throw error;
         // What was there when it was prepared may have changed: from the beginning, once.
@@ -186,8 +185,7 @@ export class TargetFault {
     }
     const undo = await handler.prepare(step, place, id, inputs);
     await this.#intend(id, step, undo, place);
-    await handler.apply(undo, place, inputs);
-    return handler.hold(undo, place, inputs);
+    return putOn(handler, undo, place, inputs);
   }
 
   /** The open record of a step when it is about this very namespace; what is in another one is taken back. */
@@ -266,4 +264,12 @@ export class TargetFault {
       throw error;
     }
   }
+}
+
+/** Puts a step on and looks at once whether it is. */
+async function putOn(handler: AnyHandler, undo: unknown, place: Place, inputs: Inputs): Promise<Sighting> {
+  await handler.apply(undo, place, inputs);
+  const seen = await handler.hold(undo, place, inputs);
+  if (seen.drift !== undefined) throw new RefusedError(`it was put on and did not stay: ${seen.drift}`);
+  return seen;
 }
