@@ -4,11 +4,13 @@ import type { KubeObject } from '../src/kubernetes/resource.js';
 import type { Sightings } from './sightings.js';
 import { BENCH_NAMESPACE } from './test-bed.js';
 
-/** A run that loses pods of an app. */
+/** A run that does something to pods of an app. */
 export interface BenchRun {
   name: string;
   app: string;
-  /** Of the app's pods; one is lost when neither is given. */
+  /** Left out: pods are lost. */
+  fault?: object;
+  /** Of the app's pods; left out: one. */
   percent?: number;
   duration?: string;
   /** The probes; left out, the run has none. */
@@ -19,12 +21,12 @@ export interface BenchRun {
 export async function runUntil(
   client: Client,
   runs: Sightings,
-  { name, app, percent, duration, hypothesis }: BenchRun,
+  { name, app, fault = { podKill: {} }, percent, duration, hypothesis }: BenchRun,
   wanted: (status: NonNullable<KubeObject['status']>) => boolean,
 ): Promise<KubeObject> {
   const found = seen(runs, name, wanted);
   const targets = { pods: { selector: { matchLabels: { app } }, minAge: '0s', unmanaged: true }, percent };
-  const template = { hypothesis, method: [{ name: 'lose', podKill: {}, targets, duration }] };
+  const template = { hypothesis, method: [{ name: 'lose', ...fault, targets, duration }] };
   await client.create(experimentRuns, { metadata: { name, namespace: BENCH_NAMESPACE }, spec: { template } });
   return found;
 }

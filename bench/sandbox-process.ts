@@ -31,7 +31,7 @@ function podOf(name: string, { namespace, app }: PodBatch) {
     apiVersion: 'v1',
     kind: 'Pod',
     metadata: { name, namespace, labels: { app } },
-    spec: { nodeName: 'n1', containers: [{ name: 'main', image: 'example:1', command: ['serve'] }] },
+    spec: { nodeName: 'n1', containers: [{ name: 'main', image: 'example:1', command: ['sleep', 'infinity'] }] },
   };
 }
 
@@ -39,7 +39,9 @@ function send(message: SandboxMessage): void {
   process.send?.(message);
 }
 
-const cluster = await startCluster({ nodes: 2, simulated: true });
+// Real ones have network namespaces and processes; simulated ones cost so little that there can be thousands.
+const isReal = process.argv[2] === 'real';
+const cluster = await startCluster(isReal ? { nodes: 1, isolation: 'namespaces' } : { nodes: 2, simulated: true });
 process.on('message', (batch: PodBatch) => {
   void createPods(cluster.store, batch).then(() => send({ ready: batch.prefix }));
 });

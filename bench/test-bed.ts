@@ -17,10 +17,12 @@ export const BENCH_NAMESPACE = 'bench';
 /** A namespace no run looks at. */
 export const OTHER_NAMESPACE = 'elsewhere';
 
-/** A simulated cluster in a process of its own, so that what is measured does not share a thread with it. */
+/** A cluster in a process of its own, so that what is measured does not share a thread with it. */
 export interface TestBed {
   /** A client that no rate limit holds back. */
   client: Client;
+  /** The API server. */
+  url: string;
   /** Creates pods and waits until they are Ready. */
   createPods(batch: PodBatch): Promise<void>;
   /** Starts a controller in a process of its own and waits until it leads. */
@@ -30,8 +32,11 @@ export interface TestBed {
 }
 
 /** Does some work on a test bed, and takes that away whatever comes of the work. */
-export async function withTestBed<T>(work: (bed: TestBed) => Promise<T>): Promise<T> {
-  const sandbox = track(fork(new URL('./bench-sandbox.js', import.meta.url)));
+export async function withTestBed<T>(
+  work: (bed: TestBed) => Promise<T>,
+  pods: 'simulated' | 'real' = 'simulated',
+): Promise<T> {
+  const sandbox = track(fork(new URL('./bench-sandbox.js', import.meta.url), [pods]));
   try {
     const started = await nextMessage(sandbox, (message) => 'url' in message && message);
     const kubeconfig = join(temporaryFolder(), 'kubeconfig');
@@ -62,6 +67,7 @@ async function onCluster<T>(
   const controllers = new Set<ChildProcess>();
   const bed: TestBed = {
     client,
+    url,
     async createPods(batch) {
       sandbox.send(batch);
       await nextMessage(sandbox, (message) => 'ready' in message && message.ready === batch.prefix);
