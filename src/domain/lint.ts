@@ -31,6 +31,7 @@ function unearned(status: RunStatus, world: World): string | undefined {
   if (step) return `step ${step.name} had no effect`;
   if (world.injections.some((each) => each.status?.targets?.some(({ state }) => state === 'Failed')))
     return 'a refusal';
+  if (world.injections.some((each) => each.status?.ended)) return 'an agent ended it';
   return template.hypothesis.map((probe) => unheld(status, probe)).find(Boolean);
 }
 

@@ -25,13 +25,14 @@ export function targetStates(injections: readonly Injection[]): KnownTarget[] {
     const known = new Map(status?.targets?.map((target) => [target.uid, target]));
     return spec.targets.map(({ uid, name }) => {
       const found = known.get(uid);
+      const effective = found?.state === 'Effective' || found?.effective === true;
       return {
         uid,
         name,
         state: found?.state,
-        // What has vanished and is to be put back had been on.
-        hit: isHit(found?.state) || found?.drifts !== undefined,
-        effective: found?.state === 'Effective' || found?.effective === true,
+        // What has vanished, or was seen once, had been on, whatever became of it.
+        hit: isHit(found?.state) || effective || found?.drifts !== undefined,
+        effective,
         drifts: found?.drifts ?? 0,
         since: found ? Date.parse(found.time) : 0,
         ...(found?.message && { message: found.message }),

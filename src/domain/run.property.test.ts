@@ -1,13 +1,16 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { aStep, freezeFacts, killFacts } from '../testing/builders.js';
+import { aPod, aStep, freezeFacts, killFacts, slowFacts } from '../testing/builders.js';
+import type { Happening, Scenario, Trouble } from '../testing/scenario.js';
 import { calmScenario, scenario } from '../testing/scenarios.js';
-import { type Happening, type Scenario, simulate, type Trouble } from '../testing/simulation.js';
+import { simulate } from '../testing/simulation.js';
+import { decideAgentInjection } from './agent-injection.js';
 import { believed } from './belief.js';
 import { decideInjection } from './injection.js';
+import { decideLifeCycle } from './life-cycle.js';
 import { decideRun, isStopping } from './run.js';
 
-const core = { decideRun, decideInjection, isStopping, believed };
+const core = { decideRun, decideInjection, decideLifeCycle, decideAgentInjection, isStopping, believed };
 const numRuns = Number(process.env.SQUALL_PROPERTY_RUNS ?? 300);
 
 function verdictOf(each: Scenario): string {
@@ -34,6 +37,23 @@ const busy = calmScenario({
   },
 });
 
+/** A fault that agents of two nodes carry out, beside a fault of the controller. */
+const slowed = calmScenario({
+  template: {
+    ...calmScenario().template,
+    method: [
+      aStep('s0', { app: 'a', percent: 100, fault: 'slow', duration: '20s', follow: true }),
+      aStep('s1', { app: 'a', count: 1, duration: '5s', parallel: true }),
+    ],
+    safeguards: { maxTargets: 6 },
+  },
+  facts: { s0: slowFacts, s1: killFacts },
+  pods: Array.from({ length: 4 }, (_, index) => ({
+    ...aPod(`pod-${index}`, { graceSeconds: 1, node: `n${index % 2}` }),
+    app: 'a',
+  })),
+});
+
 const calls = (each: Scenario) => Array.from({ length: simulate(each, core).calls }, (_, call) => call);
 
 describe('a run', () => {
@@ -52,6 +72,14 @@ describe('a run', () => {
     expect(verdictOf(calmScenario())).toBe('Passed/HypothesisHeld');
   });
 
+  test('passes with agents when nothing goes wrong', () => {
+    const { cluster } = simulate(slowed, core);
+    expect(cluster.run.status).toMatchObject({
+      reason: 'HypothesisHeld',
+      steps: [{ hit: 5, targets: 5, effective: 5 }, { hit: 1 }],
+    });
+  });
+
   const troubles: Trouble['kind'][] = ['crashBefore', 'crashAfter', 'unavailable', 'noAnswer'];
   for (const kind of troubles) {
     test(`comes to the same verdict with ${kind} at any call`, () => {
@@ -63,6 +91,13 @@ describe('a run', () => {
 
     test(`keeps every invariant with ${kind} at any call of a busy run`, () => {
       for (const call of calls(busy)) verdictOf({ ...busy, troubles: [{ call, kind }] });
+    });
+
+    test(`keeps every invariant with ${kind} at any call of a run with agents`, () => {
+      for (const call of calls(slowed)) {
+        const verdict = verdictOf({ ...slowed, troubles: [{ call, kind }] });
+        expect(`${call}: ${verdict}`).toBe(`${call}: Passed/HypothesisHeld`);
+      }
     });
   }
 

@@ -99,6 +99,8 @@ function asked({ targets: { count, percent } }: Step, candidates: number): numbe
 }
 
 function overBudget(world: World, step: Step): string | undefined {
+  // Pods that went away make room for others; S3e says how many it may be on at once.
+  if (step.targets.follow) return undefined;
   const candidates = world.run.status?.selection?.find((each) => each.step === step.name)?.candidates ?? 0;
   if (!isRepeating(step)) {
     const all = hit(world, (effect) => effect.step === step.name);

@@ -12,6 +12,8 @@ export interface Effect {
   uid: string;
   /** Whether the pod was not hit before: a second deletion changes nothing. */
   fresh: boolean;
+  /** Whether no agent reaches into the pod, or only that of another node. */
+  unreachable: boolean;
   /** What the API server held at that moment. */
   stored: {
     state: InjectionState | undefined;
@@ -38,13 +40,19 @@ export interface World {
   /** UIDs of the pods that exist. */
   alive: ReadonlySet<string>;
   /** Faults that are on at this moment. */
-  active: readonly { injection: string; uid: string }[];
+  active: readonly { injection: string; step: string; uid: string }[];
   /** Targets of which nobody can know whether they were hit: an attempt got no answer, or its answer was lost. */
   uncertain: ReadonlySet<string>;
   /** Whether someone has deleted injections: what they held can't be counted any more. */
   tampered: boolean;
   /** Whether a step's fault has nothing to take back. */
   oneShot: Readonly<Record<string, boolean>>;
+  /** Whether agents carry out a step's fault. */
+  byAgent: Readonly<Record<string, boolean>>;
+  /** `step/uid` where an agent has seen that the fault takes effect. */
+  bitten: ReadonlySet<string>;
+  /** When a fault was last lost that nobody took back, by `injection/uid`. */
+  lostAt: ReadonlyMap<string, number>;
   change: Change;
 }
 

@@ -62,6 +62,8 @@ export function mutantCore(mutation: Mutation): Core {
     );
     return module.exports;
   };
-  const parts = ['run', 'injection', 'belief'].map((part) => load(join(source, `domain/${part}.ts`)));
+  const parts = ['run', 'injection', 'life-cycle', 'agent-injection', 'belief'].map((part) =>
+    load(join(source, `domain/${part}.ts`)),
+  );
   return Object.assign({}, ...parts) as Core;
 }

@@ -2,10 +2,10 @@ import fc from 'fast-check';
 import type { ExperimentSpec, HypothesisProbe, ProbeStage, Step } from '../api/experiment.js';
 import type { StepFacts } from '../domain/observed.js';
 import { parseDuration } from '../stats/duration.js';
-import { aPod, aProbe, aStep, freezeFacts, killFacts, START } from './builders.js';
+import { aPod, aProbe, aStep, freezeFacts, killFacts, START, slowFacts } from './builders.js';
+import type { Happening, Scenario, Trouble } from './scenario.js';
 import type { SimulatedPod } from './simulated-cluster.js';
 import type { ProbeProcess } from './simulated-probes.js';
-import type { Happening, Scenario, Trouble } from './simulation.js';
 
 interface PlannedStep {
   step: Step;
@@ -46,7 +46,19 @@ function stepNamed(name: string, isFirst: boolean): fc.Arbitrary<PlannedStep> {
     step: aStep(name, { ...own, ...many, fault: 'freeze' }),
     facts: freezeFacts,
   }));
-  return fc.oneof({ arbitrary: kill, weight: 3 }, { arbitrary: freeze, weight: 1 });
+  const slow = fc
+    .record({
+      ...common,
+      duration: fc.constantFrom('5s', '20s', '60s'),
+      follow: fc.boolean(),
+      onDrift: fc.option(fc.constantFrom('Reapply' as const, 'End' as const), { nil: undefined }),
+      agent: fc.option(mostly('Node' as const, 'Sidecar' as const), { nil: undefined }),
+    })
+    .map(({ many, onDrift, agent, ...own }) => ({
+      step: aStep(name, { ...own, ...many, fault: 'slow', ...(onDrift && { onDrift }), ...(agent && { agent }) }),
+      facts: slowFacts,
+    }));
+  return fc.oneof({ arbitrary: kill, weight: 3 }, { arbitrary: freeze, weight: 1 }, { arbitrary: slow, weight: 2 });
 }
 
 const method = fc
@@ -79,6 +91,10 @@ const pod = fc.record({
   completed: mostly(false, false, true),
   graceSeconds: fc.constantFrom(0, 1, 30),
   age: mostly(3_600, 2),
+  node: fc.constantFrom('n0', 'n1', 'n2'),
+  unreachable: mostly(false, true),
+  running: mostly(true, false),
+  idle: mostly(false, true),
 });
 
 function asPods(planned: readonly (typeof pod extends fc.Arbitrary<infer T> ? T : never)[]): SimulatedPod[] {
@@ -96,7 +112,8 @@ const happening: fc.Arbitrary<Happening> = fc.record({
       weight: 5,
     },
     { arbitrary: fc.constantFrom<Happening['kind']>('abort', 'halt', 'resume', 'deleteRun'), weight: 2 },
-    { arbitrary: fc.constantFrom<Happening['kind']>('deleteInjection', 'crash', 'outage'), weight: 2 },
+    { arbitrary: fc.constantFrom<Happening['kind']>('deleteInjection', 'crash', 'outage', 'away'), weight: 2 },
+    { arbitrary: fc.constantFrom<Happening['kind']>('agentDies', 'reboot', 'flush'), weight: 2 },
   ),
   index: fc.nat({ max: 20 }),
 });
@@ -163,6 +180,7 @@ export const scenario: fc.Arbitrary<Scenario> = fc
     lags: mostly([0], [0, 0, 2], [1, 0, 4, 0, 8], [15, 0]),
     podsDelay: mostly(0, 300, 3_000),
     stubborn: fc.constantFrom(0, 0, 0, 20_000, 150_000),
+    refusals: mostly<NonNullable<Scenario['refusals']>>({}, { n0: { s0: 'it has no netem' } }),
   })
   .map(({ method: planned, probes, abortOn, maxTargets, timeout, within, seed, pods, ...rest }) => {
     const hypothesis = probes.map(({ process: _process, ...each }, index) => aProbe(`p${index}`, each));

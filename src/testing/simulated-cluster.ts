@@ -4,6 +4,7 @@ import { ANNOTATION_VERDICT, API_VERSION, FINALIZER } from '../api/labels.js';
 import { violations } from '../domain/invariants.js';
 import type { NewInjection, Pod } from '../domain/observed.js';
 import type { Change, Effect } from '../domain/world.js';
+import { frozen } from './frozen.js';
 
 /** An API server that answered with an error, or did not answer at all. */
 export class ApiTrouble extends Error {
@@ -22,6 +23,8 @@ export interface SimulatedPod extends Pod {
   endsAt?: number;
   /** When a new pod turns Ready. */
   readyAt?: number;
+  /** No fault takes effect on it, such as when it has no traffic. */
+  idle?: boolean;
 }
 
 /** What can be told of a change: the key that a controller would be woken with. */
@@ -44,8 +47,12 @@ export class SimulatedCluster {
   readonly pods = new Map<string, SimulatedPod>();
   halts: string[] = [];
   readonly effects: Effect[] = [];
-  readonly active = new Map<string, { injection: string; uid: string }>();
+  readonly active = new Map<string, { injection: string; step: string; uid: string }>();
   readonly uncertain = new Set<string>();
+  /** `step/uid` where an agent has seen that the fault takes effect. */
+  readonly bitten = new Set<string>();
+  /** When a fault was last lost that nobody took back, by `injection/uid`. */
+  readonly lostAt = new Map<string, number>();
   tampered = false;
   /** Until then nothing can be taken back. */
   stubbornUntil = 0;
@@ -57,6 +64,7 @@ export class SimulatedCluster {
     run: ExperimentRun,
     pods: readonly SimulatedPod[],
     readonly oneShot: Readonly<Record<string, boolean>>,
+    readonly byAgent: Readonly<Record<string, boolean>>,
     readonly replacement: Replacement,
     public now: number,
   ) {
@@ -87,10 +95,20 @@ export class SimulatedCluster {
   }
 
   #end(pod: SimulatedPod): void {
+    this.loseFaults(({ uid }) => uid === pod.uid);
     this.pods.delete(pod.uid);
-    for (const [key, { uid }] of this.active) if (uid === pod.uid) this.active.delete(key);
     if (pod.managed && this.replacement.after !== undefined) this.#replace(pod, this.replacement.after);
     this.onChange('pods');
+  }
+
+  /** Faults vanish that nobody took back: with their pods, or because somebody else removed them. */
+  loseFaults(of: (pod: SimulatedPod) => boolean): void {
+    const lost = new Set([...this.pods.values()].filter(of).map(({ uid }) => uid));
+    for (const [key, { uid }] of this.active) {
+      if (!lost.has(uid)) continue;
+      this.active.delete(key);
+      this.lostAt.set(key, this.now);
+    }
   }
 
   #replace(pod: SimulatedPod, after: number): void {
@@ -128,13 +146,14 @@ export class SimulatedCluster {
       round,
       uid,
       fresh,
+      unreachable: pod.unreachable || (stored?.spec.node ?? pod.node) !== pod.node,
       stored: { state: stored?.spec.state, intent, run },
       seen,
     });
     if (kind === 'revert' && this.now < this.stubbornUntil) throw new ApiTrouble('refused');
     if (kind === 'revert') this.active.delete(key);
     else if (this.oneShot[step]) this.deletePod(uid, pod.graceSeconds);
-    else this.active.set(key, { injection: name, uid });
+    else this.active.set(key, { injection: name, step, uid });
     this.check({ kind: 'run', before: this.run, after: this.run });
   }
 
@@ -262,6 +281,9 @@ export class SimulatedCluster {
       uncertain: this.uncertain,
       tampered: this.tampered,
       oneShot: this.oneShot,
+      byAgent: this.byAgent,
+      bitten: this.bitten,
+      lostAt: this.lostAt,
       change,
     });
     if (found.length > 0) throw new InvariantBroken(found.join('\n'));
@@ -273,11 +295,4 @@ export interface Origin {
   name: string;
   step: string;
   round: number;
-}
-
-/** Stored objects can't be changed in place: a core that tries is found out. */
-export function frozen<T>(value: T): T {
-  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value;
-  for (const part of Object.values(value)) frozen(part);
-  return Object.freeze(value);
 }

@@ -1,18 +1,16 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { ExperimentRun, RunStatus } from '../api/experiment-run.js';
-import type { Injection } from '../api/injection.js';
-import type { InjectionAction, InjectionObserved } from '../domain/injection.js';
 import type { Pod, RunAction } from '../domain/observed.js';
-import type { Effect } from '../domain/world.js';
 import { checkDecision } from './decision-rules.js';
 import { SimulatedCaches } from './simulated-caches.js';
 import { ApiTrouble } from './simulated-cluster.js';
+import { SimulatedInjections } from './simulated-injections.js';
+import { SimulatedNodeWatch } from './simulated-node-watch.js';
 import { SimulatedProber } from './simulated-probes.js';
-import { ignoring, type Memory, outcomeOf, type Setting } from './simulated-process.js';
+import { ignoring, type Setting } from './simulated-process.js';
 import { SimulatedQueue } from './simulated-queue.js';
 
 type Work = Generator<void, void, void>;
-type Attempt = Extract<InjectionAction, { do: 'apply' | 'revert' }>;
 
 const RETRY = 500;
 const CHECKPOINT = 2_000;
@@ -26,9 +24,10 @@ export class SimulatedController {
   readonly prober: SimulatedProber;
   readonly #queue = new SimulatedQueue();
   readonly #running = new Map<string, Work>();
-  readonly #memory = new Map<string, Memory>();
   readonly #podsKnownAt: number;
   readonly #seen: SimulatedCaches;
+  readonly #nodes: SimulatedNodeWatch;
+  readonly #injections: SimulatedInjections;
   #status: RunStatus | undefined;
   #writtenAt = -Infinity;
 
@@ -37,6 +36,14 @@ export class SimulatedController {
     this.prober = new SimulatedProber(setting.probes, setting.start);
     this.#podsKnownAt = cluster.now + setting.podsDelay;
     this.#seen = new SimulatedCaches(cluster);
+    this.#nodes = new SimulatedNodeWatch(setting);
+    this.#injections = new SimulatedInjections(setting, {
+      seen: this.#seen,
+      queue: this.#queue,
+      podsKnownAt: this.#podsKnownAt,
+      run: () => this.#trusted(),
+      podsOf: (step) => this.#podsOf(step),
+    });
     this.#wakeAll(cluster.now);
     this.#wakeAll(this.#podsKnownAt, 'later');
     cluster.onChange = (key) => this.#changed(key);
@@ -57,7 +64,7 @@ export class SimulatedController {
     let work = this.#running.get(key);
     if (!work) {
       this.#queue.take(key, this.setting.cluster.now);
-      work = key === 'run' ? this.#reconcileRun() : this.#reconcileInjection(key.slice('injection/'.length));
+      work = key === 'run' ? this.#reconcileRun() : this.#reconcileInjection(key);
       this.#running.set(key, work);
     }
     try {
@@ -97,9 +104,15 @@ export class SimulatedController {
     return this.#seen.pods.filter(({ app, createdAt }) => app === named?.matchLabels?.app && createdAt <= cluster.now);
   }
 
+  *#reconcileInjection(key: string): Work {
+    this.#look(key);
+    yield* this.#injections.reconcile(key.slice('injection/'.length));
+  }
+
   *#reconcileRun(): Work {
     const { cluster, core, facts } = this.setting;
     this.#look('run');
+    this.#nodes.read();
     const cached = this.#seen.run;
     const run = this.#trusted();
     if (!cached || !run || (run.status?.finishTime && !run.metadata.finalizers?.length)) return;
@@ -114,12 +127,14 @@ export class SimulatedController {
           ? Object.fromEntries(steps.map((name) => [name, this.#podsOf(name)]))
           : undefined,
       injections: [...this.#seen.injections.values()],
-      nodes: new Map(),
+      nodes: this.#nodes.facts,
       windows: this.prober.windows(cluster.now),
     };
     const decision = core.decideRun(observed, cluster.now);
     checkDecision(observed, decision, cluster.now);
     this.prober.ensure(run, decision.probing, cluster.now);
+    const news = this.#nodes.ensure(decision.nodes);
+    if (news !== undefined) this.#queue.add('run#nodes', news);
     let version = cached.metadata.resourceVersion;
     for (const action of decision.actions) {
       yield;
@@ -177,123 +192,11 @@ export class SimulatedController {
         return version;
       }
       case 'setInjectionState':
-        this.#setState(action.name, action.state);
+        this.#injections.setState(action.name, action.state);
         return version;
       case 'deleteInjection':
-        this.#delete(action.name, action.uid);
+        this.#injections.delete(action.name, action.uid);
         return version;
     }
-  }
-
-  #setState(name: string, state: Injection['spec']['state']): void {
-    const { cluster, calls } = this.setting;
-    const write = () => calls.call('write', () => cluster.setInjectionState(name, state));
-    const written = ignoring(['notFound'], write);
-    if (written) this.#seen.injections.set(name, written);
-  }
-
-  #delete(name: string, uid: string): void {
-    const { cluster, calls } = this.setting;
-    ignoring(['notFound', 'conflict'], () => calls.call('write', () => cluster.deleteInjection(name, uid, true)));
-  }
-
-  #remember({ metadata, status }: Injection): Memory {
-    const known = this.#memory.get(metadata.name);
-    if (known?.uid === metadata.uid) return known;
-    const certain = (status?.targets ?? []).length === 0;
-    const fresh = { uid: metadata.uid, outcomes: new Map(), undone: new Map(), certain };
-    this.#memory.set(metadata.name, fresh);
-    return fresh;
-  }
-
-  *#reconcileInjection(name: string): Work {
-    const { cluster, core } = this.setting;
-    this.#look(`injection/${name}`);
-    const injection = this.#seen.injections.get(name);
-    if (!injection) return;
-    const memory = this.#remember(injection);
-    const observed = this.#observeInjection(injection, memory);
-    const stop = this.#stopVisible();
-    const { actions } = core.decideInjection(observed, cluster.now);
-    let trouble: ApiTrouble | undefined;
-    for (const action of actions) {
-      yield;
-      try {
-        this.#actOnInjection(observed, memory, action, stop);
-      } catch (error) {
-        if (!(error instanceof ApiTrouble)) throw error;
-        trouble = error;
-      }
-    }
-    yield* this.#persistInjection(observed, memory);
-    if (trouble) throw trouble;
-  }
-
-  #observeInjection(injection: Injection, memory: Memory): InjectionObserved {
-    const { core, facts, cluster } = this.setting;
-    const { step } = injection.spec;
-    const run = this.#trusted();
-    const runIsLive = run !== undefined && !run.status?.finishTime;
-    // Nobody watches the pods of a run that is over, and after an attempt without an answer they are read anew.
-    if (!runIsLive || !memory.certain) this.#seen.pods = [...cluster.pods.values()];
-    const known = !runIsLive || cluster.now >= this.#podsKnownAt;
-    return {
-      injection,
-      fault: facts[step]?.fault ?? '',
-      oneShot: facts[step]?.oneShot ?? false,
-      runIsLive,
-      stopping: !run || core.isStopping(run, this.#seen.halts),
-      pods: known ? new Map(this.#podsOf(step).map((pod) => [pod.uid, pod])) : undefined,
-      outcomes: memory.outcomes,
-      undone: memory.undone,
-      certain: memory.certain,
-    };
-  }
-
-  /** Told apart from the core on purpose. */
-  #stopVisible(): boolean {
-    const run = this.#seen.run;
-    if (!run || this.#seen.halts.length > 0 || run.spec.abort || run.metadata.deletionTimestamp) return true;
-    return run.status?.conditions?.some(({ type }) => type === 'Reverted') ?? false;
-  }
-
-  #actOnInjection(observed: InjectionObserved, memory: Memory, action: InjectionAction, stop: boolean): void {
-    const { name, uid } = observed.injection.metadata;
-    if (action.do === 'setInjectionState') this.#setState(name, action.state);
-    else if (action.do === 'deleteInjection') this.#delete(name, uid);
-    else {
-      const pod = observed.pods?.get(action.target.uid);
-      const seen = { stop, protected: pod?.protected ?? false, terminating: pod?.terminating ?? true };
-      this.#attempt(observed.injection, memory, action, seen);
-    }
-  }
-
-  #attempt({ metadata, spec }: Injection, memory: Memory, { do: kind, target }: Attempt, seen: Effect['seen']): void {
-    const { cluster, calls } = this.setting;
-    const origin = { name: metadata.name, step: spec.step, round: spec.round };
-    const perform = () => calls.call('effect', () => cluster.perform(kind, origin, target, seen));
-    const outcome = outcomeOf(perform);
-    if (outcome instanceof ApiTrouble) {
-      if (kind === 'apply') {
-        memory.certain = false;
-        cluster.uncertain.add(target.uid);
-      }
-      throw outcome;
-    }
-    (kind === 'apply' ? memory.outcomes : memory.undone).set(target.uid, outcome);
-  }
-
-  *#persistInjection(observed: InjectionObserved, memory: Memory): Work {
-    const { cluster, core, calls } = this.setting;
-    const { injection } = observed;
-    const { status, wakeAt } = core.decideInjection(observed, cluster.now);
-    const { name, resourceVersion } = injection.metadata;
-    memory.undone.clear();
-    if (wakeAt !== undefined) this.#queue.add(`injection/${name}#retry`, wakeAt);
-    if (JSON.stringify(injection.status ?? {}) === JSON.stringify(status)) return;
-    yield;
-    const write = () => calls.call('write', () => cluster.writeInjectionStatus(name, status, resourceVersion));
-    const written = ignoring(['notFound'], write);
-    if (written) this.#seen.injections.set(name, written);
   }
 }

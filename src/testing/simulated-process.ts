@@ -1,8 +1,11 @@
 import type { ExperimentRun } from '../api/experiment-run.js';
+import type { decideAgentInjection } from '../domain/agent-injection.js';
 import type { believed } from '../domain/belief.js';
 import type { decideInjection, Outcome } from '../domain/injection.js';
+import type { decideLifeCycle } from '../domain/life-cycle.js';
 import type { StepFacts } from '../domain/observed.js';
 import type { decideRun } from '../domain/run.js';
+import type { SimulatedAgents } from './simulated-agents.js';
 import { ApiTrouble, type SimulatedCluster } from './simulated-cluster.js';
 import type { ProbeProcess } from './simulated-probes.js';
 
@@ -10,6 +13,8 @@ import type { ProbeProcess } from './simulated-probes.js';
 export interface Core {
   decideRun: typeof decideRun;
   decideInjection: typeof decideInjection;
+  decideLifeCycle: typeof decideLifeCycle;
+  decideAgentInjection: typeof decideAgentInjection;
   isStopping(run: ExperimentRun, halts: readonly string[]): boolean;
   believed: typeof believed;
 }
@@ -19,8 +24,13 @@ export class Crash extends Error {}
 
 /** What goes wrong with calls to the API server. */
 export interface Calls {
-  /** Performs one call, unless something goes wrong before, or after it. */
-  call<T>(kind: 'read' | 'write' | 'effect', perform: () => T): T;
+  /**
+   * Performs one call, unless something goes wrong before, or after it. What is `local` is done on a node and needs no
+   * API server.
+   */
+  call<T>(kind: 'read' | 'write' | 'effect' | 'local', perform: () => T): T;
+  /** Whether nothing is answered now. */
+  readonly isOut: boolean;
 }
 
 /** What a process is started with. */
@@ -30,6 +40,9 @@ export interface Setting {
   calls: Calls;
   facts: Record<string, StepFacts>;
   probes: Record<string, ProbeProcess>;
+  agents: SimulatedAgents;
+  /** By node and step, why its agent can't carry it out. */
+  refusals: Readonly<Record<string, Record<string, string>>>;
   start: number;
   /** How long it takes until the pods are known, in milliseconds. */
   podsDelay: number;

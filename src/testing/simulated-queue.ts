@@ -20,6 +20,11 @@ export class SimulatedQueue {
     for (const [each, when] of [...this.#due]) if (keyOf(each) === key && when <= now) this.#due.delete(each);
   }
 
+  /** All that is to be looked at, and when. */
+  entries(): [key: string, when: number][] {
+    return [...this.#due].map(([key, when]) => [keyOf(key), when]);
+  }
+
   /** When the next key is due; infinite when there is none. */
   get next(): number {
     return Math.min(Infinity, ...this.#due.values());

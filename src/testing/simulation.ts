@@ -1,61 +1,11 @@
-import type { ExperimentSpec } from '../api/experiment.js';
-import type { StepFacts } from '../domain/observed.js';
 import { parseDuration } from '../stats/duration.js';
 import { aRun, START } from './builders.js';
-import {
-  ApiTrouble,
-  InvariantBroken,
-  type Replacement,
-  SimulatedCluster,
-  type SimulatedPod,
-} from './simulated-cluster.js';
+import type { Happening, Scenario } from './scenario.js';
+import { type AgentSetting, SimulatedAgents } from './simulated-agents.js';
+import { InvariantBroken, SimulatedCluster, type SimulatedPod } from './simulated-cluster.js';
 import { SimulatedController } from './simulated-controller.js';
-import type { ProbeProcess } from './simulated-probes.js';
-import { type Calls, type Core, Crash, type Setting } from './simulated-process.js';
-
-/** Something that happens at a time, in milliseconds since the start; `index` picks a pod or an injection. */
-export interface Happening {
-  at: number;
-  kind:
-    | 'deletePod'
-    | 'unready'
-    | 'ready'
-    | 'protect'
-    | 'complete'
-    | 'abort'
-    | 'halt'
-    | 'resume'
-    | 'deleteRun'
-    | 'deleteInjection'
-    | 'crash'
-    | 'outage';
-  index: number;
-}
-
-/** Something that goes wrong with the n-th call to the API server. */
-export interface Trouble {
-  call: number;
-  kind: 'crashBefore' | 'crashAfter' | 'unavailable' | 'noAnswer' | 'refused' | 'slow';
-}
-
-/** All of a simulation. The same scenario always goes the same way. */
-export interface Scenario {
-  template: ExperimentSpec;
-  facts: Record<string, StepFacts>;
-  seed?: number;
-  pods: SimulatedPod[];
-  replacement: Replacement;
-  probes: Record<string, ProbeProcess>;
-  happenings: Happening[];
-  troubles: Trouble[];
-  /** Which of the objects that can go on does, again and again from the front. */
-  order: number[];
-  /** Which caches lag at each look, again and again from the front. */
-  lags: number[];
-  podsDelay: number;
-  /** Until when every attempt to take a fault back is refused, in milliseconds since the start. */
-  stubborn: number;
-}
+import { type Core, Crash, type Setting } from './simulated-process.js';
+import { SLOW_MILLISECONDS, TroubledCalls } from './troubled-calls.js';
 
 /** How a simulation ended. */
 export interface Ending {
@@ -66,8 +16,6 @@ export interface Ending {
   took: number;
 }
 
-const CALL_MILLISECONDS = 5;
-const SLOW_MILLISECONDS = 40_000;
 const OUTAGE_MILLISECONDS = 15_000;
 const MAX_STEPS = 30_000;
 /** What a run may take beyond all that it is allowed to wait for. */
@@ -83,35 +31,15 @@ const podChanges: Partial<Record<Happening['kind'], Partial<SimulatedPod>>> = {
   complete: { completed: true, ready: false },
 };
 
-class TroubledCalls implements Calls {
-  made = 0;
-  outageUntil = 0;
-
-  constructor(
-    readonly troubles: ReadonlyMap<number, Trouble['kind']>,
-    readonly cluster: SimulatedCluster,
-  ) {}
-
-  call<T>(kind: 'read' | 'write' | 'effect', perform: () => T): T {
-    const trouble = this.troubles.get(this.made);
-    this.made += 1;
-    this.cluster.now += trouble === 'slow' ? SLOW_MILLISECONDS : CALL_MILLISECONDS;
-    if (trouble === 'crashBefore') throw new Crash();
-    if (this.cluster.now < this.outageUntil || trouble === 'unavailable') throw new ApiTrouble('unavailable');
-    if (trouble === 'refused') throw new ApiTrouble(kind === 'effect' ? 'refused' : 'unavailable');
-    const result = perform();
-    if (trouble === 'crashAfter') throw new Crash();
-    if (trouble === 'noAnswer') throw new ApiTrouble('noAnswer');
-    return result;
-  }
-}
-
 /** One simulation. */
 class Simulation {
   readonly cluster: SimulatedCluster;
   readonly calls: TroubledCalls;
+  readonly agents: SimulatedAgents;
   readonly #happenings: Happening[];
   #controller: SimulatedController;
+  #awaySince = 0;
+  #awayUntil = 0;
   #steps = 0;
   #looks = 0;
   #finishedAt: number | undefined;
@@ -121,10 +49,21 @@ class Simulation {
     readonly core: Core,
   ) {
     const run = aRun({ template: scenario.template, spec: scenario.seed === undefined ? {} : { seed: scenario.seed } });
-    const oneShot = Object.fromEntries(Object.entries(scenario.facts).map(([step, facts]) => [step, facts.oneShot]));
-    this.cluster = new SimulatedCluster(run, scenario.pods, oneShot, scenario.replacement, START);
+    const facts = Object.entries(scenario.facts);
+    const oneShot = Object.fromEntries(facts.map(([step, each]) => [step, each.oneShot]));
+    const byAgent = Object.fromEntries(facts.map(([step, { by }]) => [step, by === 'Agent']));
+    this.cluster = new SimulatedCluster(run, scenario.pods, oneShot, byAgent, scenario.replacement, START);
     this.cluster.stubbornUntil = START + scenario.stubborn;
     this.calls = new TroubledCalls(new Map(scenario.troubles.map(({ call, kind }) => [call, kind])), this.cluster);
+    const setting: AgentSetting = {
+      cluster: this.cluster,
+      core,
+      calls: this.calls,
+      oneShot,
+      outageSince: () => (this.calls.isOut ? this.calls.outageSince : Infinity),
+      controllerLostSince: () => (this.#isAway ? this.#awaySince : Infinity),
+    };
+    this.agents = new SimulatedAgents(setting, [...new Set(scenario.pods.map(({ node }) => node))]);
     this.#happenings = [...scenario.happenings].sort((a, b) => a.at - b.at);
     this.#controller = this.#start();
   }
@@ -137,6 +76,8 @@ class Simulation {
       calls,
       facts: scenario.facts,
       probes: scenario.probes,
+      agents: this.agents,
+      refusals: scenario.refusals ?? {},
       start: START,
       podsDelay: scenario.podsDelay,
       lag: () => {
@@ -144,7 +85,18 @@ class Simulation {
         return scenario.lags[this.#looks % scenario.lags.length] ?? 0;
       },
     };
-    return new SimulatedController(setting);
+    const controller = new SimulatedController(setting);
+    const tell = cluster.onChange;
+    cluster.onChange = (key) => {
+      tell(key);
+      if (key.startsWith('injection/')) this.agents.wake(key.slice('injection/'.length));
+      else if (key === 'pods') this.agents.wakeAll();
+    };
+    return controller;
+  }
+
+  get #isAway(): boolean {
+    return this.cluster.now < this.#awayUntil;
   }
 
   run(): Ending {
@@ -161,25 +113,29 @@ class Simulation {
     this.#happen();
     this.cluster.tick();
     this.#sample();
-    const runnable = this.#controller.runnable();
+    const runnable = [...(this.#isAway ? [] : this.#controller.runnable()), ...this.agents.runnable()];
     if (runnable.length > 0) {
       const { order } = this.scenario;
       const choice = (order[this.#steps % Math.max(1, order.length)] ?? 0) % runnable.length;
       this.#step(runnable[choice] ?? 'run');
       return true;
     }
-    const next = Math.min(this.#nextHappening(), this.#controller.nextDue, this.cluster.nextPodEvent);
+    const controller = Math.max(this.#controller.nextDue, this.#awayUntil);
+    const next = Math.min(this.#nextHappening(), controller, this.agents.nextDue, this.cluster.nextPodEvent);
     if (next === Infinity || next > this.cluster.now + QUIET_MILLISECONDS) return false;
     this.cluster.now = Math.max(next, this.cluster.now);
     return true;
   }
 
   #step(key: string): void {
+    const [kind, node = ''] = key.split('/');
     try {
-      this.#controller.step(key);
+      if (kind === 'agent') this.agents.step(key);
+      else this.#controller.step(key);
     } catch (error) {
       if (!(error instanceof Crash)) throw error;
-      this.#crash();
+      if (kind === 'agent') this.agents.crash(node, 0);
+      else this.#crash();
     }
     const { cluster } = this;
     if (cluster.run.status?.finishTime && this.#finishedAt === undefined) this.#finishedAt = cluster.now;
@@ -217,9 +173,25 @@ class Simulation {
     const pods = [...cluster.pods.values()].filter(({ createdAt }) => createdAt <= cluster.now);
     const pod = pods[index % Math.max(1, pods.length)];
     if (kind === 'crash') this.#crash();
-    else if (kind === 'outage') this.calls.outageUntil = cluster.now + OUTAGE_MILLISECONDS * (1 + (index % 6));
+    else if (kind === 'away') this.#leave(index);
+    else if (kind === 'outage') this.calls.outage(OUTAGE_MILLISECONDS * (1 + (index % 6)));
+    else if (kind === 'agentDies' || kind === 'reboot') this.#doToNode(kind, pod?.node ?? '', index);
+    else if (kind === 'flush') cluster.loseFaults(({ uid }) => uid === pod?.uid);
     else if (!(kind in podChanges)) this.#doToRun(kind, index);
     else if (pod) this.#doToPod(pod, kind);
+  }
+
+  /** The controller ends, and no other one begins for a while. */
+  #leave(index: number): void {
+    const { now } = this.cluster;
+    if (!this.#isAway) this.#awaySince = now;
+    this.#crash();
+    this.#awayUntil = now + OUTAGE_MILLISECONDS * (1 + (index % 4));
+  }
+
+  #doToNode(kind: 'agentDies' | 'reboot', node: string, index: number): void {
+    if (kind === 'agentDies') this.agents.crash(node, 10_000 * (index % 15));
+    else this.agents.reboot(node, index % 3 === 0);
   }
 
   #doToPod(pod: SimulatedPod, kind: Happening['kind']): void {
@@ -258,7 +230,8 @@ class Simulation {
   #allowed(): number {
     const { template, probes, troubles, happenings } = this.scenario;
     const sampling = Object.values(probes).map(({ interval }) => interval * 10 + 2_000);
-    const outages = happenings.filter(({ kind }) => kind === 'outage').length * 6 * OUTAGE_MILLISECONDS;
+    const outages =
+      happenings.filter(({ kind }) => kind === 'outage' || kind === 'away').length * 6 * OUTAGE_MILLISECONDS;
     const slow = troubles.filter(({ kind }) => kind === 'slow').length * SLOW_MILLISECONDS;
     const stages = parseDuration(template.timeout) + 60_000 + parseDuration(template.recovery.within);
     const patience = 3 * Math.max(0, ...sampling) + SLACK_MILLISECONDS + troubles.length * 1_000;

@@ -1,0 +1,6 @@
+/** Stored objects can't be changed in place: a core that tries is found out. */
+export function frozen<T>(value: T): T {
+  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value;
+  for (const part of Object.values(value)) frozen(part);
+  return Object.freeze(value);
+}
