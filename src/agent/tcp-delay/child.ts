@@ -75,8 +75,9 @@ export class ProxyChild {
     return response;
   }
 
-  kill(): void {
-    this.#child.kill('SIGKILL');
+  /** @param signal SIGTERM has it stop delaying, drain and end */
+  kill(signal: 'SIGTERM' | 'SIGKILL'): void {
+    this.#child.kill(signal);
   }
 
   #over(reason: string, ended: () => void): void {

@@ -99,7 +99,7 @@ export class TcpDelayHandler implements Handler<TcpDelay, TcpDelayUndo> {
     try {
       ({ listening } = await held.child.listen(wanted));
     } catch (error) {
-      held.child.kill();
+      held.child.kill('SIGKILL');
       throw new Error(`the proxy that delays can't listen in the target: ${(error as Error).message}`);
     }
     await redirects.put(listening);
@@ -130,6 +130,8 @@ export class TcpDelayHandler implements Handler<TcpDelay, TcpDelayUndo> {
     const isThere = await unlessGone(redirects.end());
     const held = this.#held.get(id);
     this.#held.delete(id);
+    // Looking for all of them takes a moment on a full node; the delay of the one that is known ends now.
+    held?.child.kill('SIGTERM');
     const statuses = await this.#end(await this.#processes.find(id), id);
     if (isThere) await unlessGone(redirects.remove());
     const left = await this.#processes.find(id);

