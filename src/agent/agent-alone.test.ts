@@ -32,7 +32,8 @@ describe('a controller that is gone', () => {
     const { agent } = await lab.agent();
     await until(() => agent.isReady);
     lab.stopController();
-    await new Promise((resolve) => setTimeout(resolve, 2_500));
+    const renewTime = '2026-01-01T00:00:00.000000Z';
+    await lab.client.patch(leases, DEFAULT_NAMESPACE, CONTROLLER_LEASE, { spec: { renewTime } });
     const a = await lab.pod('a');
     await lab.inject('idle', [a]);
     await until(() => lab.targets('idle').length > 0 || agent.busy.injections > 0);
@@ -124,6 +125,17 @@ describe('an agent that is replaced', () => {
     expect(lab.targets('handed')[0]).toMatchObject({ state: 'Effective' });
     expect(lab.targets('handed')[0]?.drifts).toBeUndefined();
     expect(lab.node.count('apply', a.uid)).toBe(1);
+  });
+
+  test('has the next one wait until it has ended', async () => {
+    const first = await lab.agent();
+    await lab.inject('waited', [await lab.pod('a')]);
+    await lab.reach('waited', ['Effective']);
+    const next = lab.agent();
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    await first.stop();
+    const { agent } = await next;
+    await until(() => agent.isReady && agent.busy.held === 1);
   });
 
   test('takes back what was reverted, or whose injection went, meanwhile', async () => {

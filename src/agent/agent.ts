@@ -14,6 +14,7 @@ import { injections, type KubeObject, splitKey } from '../kubernetes/resource.js
 import { sleep, systemTiming, type Timing } from '../kubernetes/timing.js';
 import { readBootMilliseconds } from './boot-clock.js';
 import { ControllerWatch, type DeadManTimes, deadManTimes } from './controller-watch.js';
+import { DirectoryInUseError } from './directory-lock.js';
 import type { Handlers } from './handlers.js';
 import { Heartbeat, type HeartbeatTimes, heartbeatTimes } from './heartbeat.js';
 import { type HoldTimes, holdTimes } from './holder.js';
@@ -26,6 +27,10 @@ import { messageOf, type Places } from './tools.js';
 const WORKERS = 8;
 /** What a node can do changes when somebody loads a kernel module or updates the node. */
 const ABILITIES_MILLISECONDS = 600_000;
+
+/** As long as Kubernetes lets a pod end in order. */
+const PREDECESSOR_MILLISECONDS = 30_000;
+const LOCK_MILLISECONDS = 500;
 
 /** What an agent asks of its journal. */
 export type OpenJournal = Pick<Journal, 'problems' | 'records' | 'intend' | 'clean' | 'close'>;
@@ -118,9 +123,8 @@ export class Agent {
     const { log, directory, places, missingCapabilities, run, tryAbilities } = this.#options;
     for (const missing of await missingCapabilities()) log.warn({ missing }, 'The agent lacks a right on the node');
     const bootId = await places.bootId();
-    const state = join(directory, 'journal');
     await mkdir(directory, { recursive: true, mode: 0o700 });
-    const journal = await (this.#options.openJournal ?? Journal.open)(state);
+    const journal = await this.#openJournal(join(directory, 'journal'));
     for (const problem of journal.problems) log.error({ problem }, 'Undo records were damaged');
     this.#abilities = tryAbilities(run);
     this.#abilities.catch(() => {});
@@ -155,6 +159,22 @@ export class Agent {
     ]);
     await worker.leave();
     await journal.close();
+  }
+
+  /** The agent before may need a while to end, and nobody else could take over from it in time. */
+  async #openJournal(directory: string): Promise<OpenJournal> {
+    const { openJournal = Journal.open, log } = this.#options;
+    const until = this.#timing.now() + PREDECESSOR_MILLISECONDS;
+    for (;;) {
+      try {
+        return await openJournal(directory);
+      } catch (error) {
+        const isInUse = error instanceof Error && error.cause instanceof DirectoryInUseError;
+        if (!isInUse || this.#timing.now() > until || this.#abort.signal.aborted) throw error;
+        log.warn({ directory }, 'Waiting for the agent before to end');
+        await sleep(LOCK_MILLISECONDS, this.#timing, this.#abort.signal);
+      }
+    }
   }
 
   #make(journal: OpenJournal, bootId: string): { worker: InjectionWorker; watch: ControllerWatch } {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { Ended } from '../api/injection.js';
 import { CONTROLLER_LEASE } from '../api/labels.js';
+import { shortened } from '../domain/draft.js';
 import type { Client } from '../kubernetes/client.js';
 import { ApiError } from '../kubernetes/errors.js';
 import type { Lease } from '../kubernetes/lease.js';
@@ -46,6 +47,8 @@ interface KeptSign {
 }
 
 const FILE = 'controller-seen.json';
+/** As much as the field in the status takes. */
+const MAX_MESSAGE = 256;
 
 /**
  * Watches the controller's Lease for as long as something is on. The last sign of life is on disk, so that an agent that
@@ -129,7 +132,7 @@ export class ControllerWatch {
         ? `the controller had not renewed its Lease for ${seconds}s`
         : `the API server had not told of the controller for ${seconds}s: ${this.#answer}`;
     this.#options.log.error({ reason: message }, 'Controller lost: everything is taken back');
-    this.#options.onLost({ reason: 'ControllerLost', message });
+    this.#options.onLost({ reason: 'ControllerLost', message: shortened(message, MAX_MESSAGE) });
   }
 
   async #check(): Promise<boolean> {

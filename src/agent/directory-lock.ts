@@ -2,18 +2,23 @@ import { spawn } from 'node:child_process';
 import { type FileHandle, open } from 'node:fs/promises';
 import { notInstalled } from './run-program.js';
 
+/** Another process holds the lock. */
+export class DirectoryInUseError extends Error {
+  override readonly name = 'DirectoryInUseError';
+}
+
 /**
  * Opens a directory and holds an exclusive lock on it until the handle is closed or the process ends, however it ends.
  *
  * A lock of flock(2) belongs to the open file, not to the process that asked for it, so that the program flock can take
  * it for us on a descriptor it inherits. No lock file is left behind that someone would have to judge as stale.
- * @throws Error when another process holds the lock, or the directory can't be opened
+ * @throws DirectoryInUseError when another process holds the lock, Error when the directory can't be opened
  */
 export async function lockDirectory(directory: string): Promise<FileHandle> {
   const handle = await open(directory, 'r');
   try {
     const taken = await flock(handle.fd);
-    if (!taken) throw new Error(`${directory} is in use by another agent: two must never share one`);
+    if (!taken) throw new DirectoryInUseError(`${directory} is in use by another agent: two must never share one`);
     return handle;
   } catch (error) {
     await handle.close();
