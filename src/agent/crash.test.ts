@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { pods } from '../kubernetes/resource.js';
 import { AgentLab, quickTimes, type TestAgent } from '../testing/agents.js';
 import { until } from '../testing/scripted-server.js';
 
 let lab: AgentLab;
-let cases = 0;
 
 beforeAll(async () => {
   lab = await AgentLab.start();
@@ -33,7 +33,6 @@ function dieAt({ life }: TestAgent, k: number, when: 'before' | 'after'): void {
 
 /** Puts a fault on and takes it back while the agent dies at the k-th call of one of the two; whether it did. */
 async function survives(phase: 'apply' | 'revert', k: number, when: 'before' | 'after'): Promise<boolean> {
-  cases += 1;
   const name = `${phase}-${when}-${k}`;
   const first = await lab.agent({ times });
   await until(() => first.agent.isReady);
@@ -75,3 +74,37 @@ describe.each(['before', 'after'] as const)('an agent that dies %s', (when) => {
     60_000,
   );
 });
+
+test('a pod that goes while no agent is there counts as hit once something may have been on it', async () => {
+  const first = await lab.agent({ times });
+  const [hit, spared] = [await lab.pod('hit'), await lab.pod('spared')];
+  const { apply, prepare } = lab.node.hooks;
+  const never = () => new Promise<void>(() => {});
+  let reached = 0;
+  const stopAt = (pod: { uid: string }) => (uid: string) => {
+    if (uid !== pod.uid) return undefined;
+    reached += 1;
+    return never();
+  };
+  lab.node.hooks = { apply: stopAt(hit), prepare: stopAt(spared) };
+  await lab.inject('while-away', [hit, spared]);
+  await until(() => reached === 2);
+  await first.kill();
+  lab.node.hooks = { ...(apply && { apply }), ...(prepare && { prepare }) };
+  for (const { name, uid } of [hit, spared]) {
+    lab.node.end(uid);
+    await lab.client.delete(pods, 'default', name, { gracePeriodSeconds: 0 });
+  }
+  const second = await lab.agent({ times });
+  await until(
+    () =>
+      lab
+        .targets('while-away')
+        .map(({ state }) => state)
+        .join() === 'Reverted,Missed',
+  );
+  await lab.revert('while-away');
+  await until(() => second.agent.busy.injections === 0);
+  await second.kill();
+  expect(await lab.records()).toEqual([]);
+}, 20_000);
