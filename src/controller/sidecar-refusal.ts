@@ -29,11 +29,10 @@ function noHeadRoom(spec: Json): string | undefined {
     ...(spec?.containers ?? []),
     ...(spec?.initContainers ?? []).filter(({ restartPolicy }: Json) => restartPolicy === 'Always'),
   ];
-  const own = amounts(spec?.resources);
   const each = containers.map(({ resources }) => amounts(resources));
-  const limit = own.limit ?? sum(each.map(({ limit: value }) => value));
+  const limit = bytes(spec?.resources?.limits?.memory) ?? sum(each.map((amount) => amount.limit));
   if (limit === undefined) return undefined;
-  const asked = own.request ?? sum(each.map(({ request = 0 }) => request)) ?? 0;
+  const asked = bytes(spec?.resources?.requests?.memory) ?? sum(each.map(({ request = 0 }) => request)) ?? 0;
   const left = Math.floor((limit - asked) / 2 ** 20);
   if (left >= NEEDED_MEBIBYTES) return undefined;
   return `its memory limit is ${left} MiB above what its containers request and a sidecar needs ${NEEDED_MEBIBYTES} MiB; raise the limit, or use the node agent`;
@@ -46,14 +45,10 @@ function amounts(resources: Json): { limit?: number; request?: number } {
   return { ...(limit !== undefined && { limit }), ...(request !== undefined && { request }) };
 }
 
-/** The sum; undefined when one is missing. */
+/** The sum; undefined when one is missing, or all are. */
 function sum(values: readonly (number | undefined)[]): number | undefined {
-  let total = 0;
-  for (const value of values) {
-    if (value === undefined) return undefined;
-    total += value;
-  }
-  return total;
+  if (values.length === 0) return undefined;
+  return values.reduce((total, value) => (total === undefined || value === undefined ? undefined : total + value), 0);
 }
 
 const suffixes: Record<string, number> = {

@@ -75,7 +75,8 @@ export function conclude(status: StepStatus, injections: readonly Injection[]): 
     status.drifts = drifts;
     note(status, `on ${drifted} of ${status.targets} targets the fault had vanished and was put back`);
   }
-  if (proxied > 0) note(status, `a proxy delayed new TCP connections of ${proxied} targets, and no others`);
+  if (proxied > 0)
+    note(status, `on ${proxied} of ${status.targets} targets a proxy delayed TCP connections, only new ones`);
 }
 
 /** Adds to what is worth knowing of a step. */
