@@ -190,7 +190,7 @@ describe('a target', () => {
   });
 
   test('that hangs does not keep the others of its injection waiting', async () => {
-    await lab.agent();
+    const { agent } = await lab.agent();
     const targets = [await lab.pod('hangs'), await lab.pod('b'), await lab.pod('c')];
     const hanging = targets[0]?.uid;
     let release = () => {};
@@ -203,6 +203,7 @@ describe('a target', () => {
     release();
     await lab.reach('slow', ['Reverted']);
     expect(lab.node.hit).toEqual([]);
+    await until(() => agent.busy.held === 0 && agent.busy.injections === 0);
   });
 });
 

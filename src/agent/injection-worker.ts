@@ -91,15 +91,12 @@ export class InjectionWorker {
   /** Looks at one injection; `key` is `namespace/name`. */
   async reconcile(key: string): Promise<ReconcileResult | undefined> {
     const injection = this.#options.known(key);
-    let soonest: number | undefined;
-    const wish = (milliseconds: number | undefined) => {
-      if (milliseconds !== undefined) soonest = Math.min(soonest ?? milliseconds, milliseconds);
-    };
-    for (const work of this.#works.values()) {
-      if (work.key === key && work.uid !== injection?.metadata.uid) wish(await this.#abandon(work));
-    }
-    if (injection) wish(await this.#carryOn(injection));
-    return soonest === undefined ? undefined : { after: soonest };
+    const others = [...this.#works.values()].filter((work) => work.key === key && work.uid !== injection?.metadata.uid);
+    const retries: (number | undefined)[] = [];
+    for (const work of others) retries.push(await this.#abandon(work));
+    if (injection) retries.push(await this.#carryOn(injection));
+    const after = soonestOf(retries);
+    return after === undefined ? undefined : { after };
   }
 
   async #carryOn({ metadata, spec }: Injection): Promise<number | undefined> {
@@ -109,7 +106,7 @@ export class InjectionWorker {
     for (;;) {
       const injection = this.#options.known(key);
       if (injection?.metadata.uid !== metadata.uid) return 0;
-      const isBlocked = await this.#isBlocked(injection);
+      const isBlocked = await this.#isBlocked(work, injection);
       const { status, actions } = work.decide(injection, isBlocked, this.#options.client.clock.now());
       if (status.ended) await this.#end(work, status.ended);
       const retry = this.#act(work, injection, [...actions, ...work.strays(injection)]);
@@ -134,9 +131,10 @@ export class InjectionWorker {
   }
 
   /** Whether nothing may be put on though it is wanted. */
-  async #isBlocked({ spec, status }: Injection): Promise<boolean> {
+  async #isBlocked(work: InjectionWork, injection: Injection): Promise<boolean> {
     if (this.#isStopping) return true;
-    if (spec.state !== 'Apply' || status?.ended) return false;
+    if (!work.isWanted(injection)) return false;
+    const { spec, status } = injection;
     const states = new Map(status?.targets?.map(({ uid, state }) => [uid, state]));
     const hasOpen = spec.targets.some(({ uid }) => [undefined, 'Applying'].includes(states.get(uid)));
     return hasOpen && !(await this.#options.isAlive());
@@ -181,6 +179,8 @@ export class InjectionWorker {
     fault.giveUp();
     return this.#begin(work, 'revert', fault, this.#reverts, async () => {
       const { outcome, evidence = {} } = await fault.revert();
+      // What was being put on meanwhile was held once more.
+      this.#holder.release(fault);
       work.undone.set(uid, outcome);
       if (outcome.result === 'refused') throw new Error(outcome.message);
       const effective = work.sightings.get(uid)?.effective === true || showsEffect(evidence);
