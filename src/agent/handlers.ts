@@ -1,12 +1,14 @@
 import { fileURLToPath } from 'node:url';
 import type { AgentStep } from '../faults/step.js';
-import type { Handler, Sighting } from './handler.js';
+import type { Handler } from './handler.js';
 import { RefusedError } from './handler.js';
 import { PauseGuard } from './signals/guard.js';
 import { pauseHandler } from './signals/pause-handler.js';
 import { signalHandler } from './signals/signal-handler.js';
 import { TcpDelayHandler } from './tcp-delay/handler.js';
 import { trafficHandler } from './traffic/handler.js';
+
+export { together } from './sightings.js';
 
 /** Who carries out each kind of step. */
 export type Handlers = { [Do in AgentStep['do']]?: Handler<Extract<AgentStep, { do: Do }>, unknown> };
@@ -37,15 +39,4 @@ export function handlerOf(handlers: Handlers, step: AgentStep): AnyHandler {
   const found = handlers[step.do];
   if (!found) throw new RefusedError(`this version of the agent can't carry out steps of the kind '${step.do}'`);
   return found as AnyHandler;
-}
-
-/** What was seen of several steps on one target, as one. */
-export function together(sightings: readonly Sighting[]): Sighting {
-  const evidence: Record<string, number> = {};
-  for (const sighting of sightings) {
-    for (const [field, value] of Object.entries(sighting.evidence)) evidence[field] = (evidence[field] ?? 0) + value;
-  }
-  const drift = sightings.find((sighting) => sighting.drift !== undefined)?.drift;
-  const effective = sightings.some((sighting) => sighting.effective);
-  return { ...(drift !== undefined && { drift }), evidence, effective };
 }

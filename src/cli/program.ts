@@ -1,6 +1,7 @@
 import { basename } from 'node:path';
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { exitCodes, type Io, UsageError } from './io.js';
+import type { SidecarCommandOptions } from './sidecar.js';
 import { version } from './version.js';
 
 // Each verb's code is loaded when it is called: `--version` and `validate` need not wait for a Kubernetes client.
@@ -146,6 +147,15 @@ function addServerVerbs(program: Command, io: Io, run: Run): void {
     .option('--debug', 'log more')
     .action((_options, command: Command) =>
       run(import('./agent.js').then(({ agentCommand }) => agentCommand(command.optsWithGlobals()))),
+    );
+  program
+    .command('sidecar')
+    .description('carry out one fault inside of a pod; the controller starts it there as an ephemeral container')
+    .addArgument(new Argument('<what>', 'put it on for its time, or take it back').choices(['hold', 'revert']))
+    .requiredOption('--fault <order>', 'the fault, as the controller writes it')
+    .option('--alone', 'with revert: nobody is left who could put it back')
+    .action((what: 'hold' | 'revert', options: SidecarCommandOptions) =>
+      run(import('./sidecar.js').then(({ sidecarCommand }) => sidecarCommand(what, options, io))),
     );
   program
     .command('sandbox')

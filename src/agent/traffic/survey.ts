@@ -20,9 +20,18 @@ export async function survey(step: Traffic, place: Place, id: string, inputs: In
   // Refuses what is not an address.
   createScript(plan, inputs);
   checkOwnNames(plan, devices);
-  if (usesRoot(plan)) checkRoot(plan, (await queueingOf(place, [device.name]))?.[0]);
+  if (usesRoot(plan)) checkRoot(plan, (await queueingOf(place, [plan.device]))?.[0]);
   await checkOthers(place, plan, inputs);
   return undo;
+}
+
+/**
+ * The undo record that a survey of the same step in the same place made, whatever is in the way now. A device that is not
+ * there any more took with it what was on it.
+ */
+export async function undoAgain(step: Traffic, place: Place, id: string): Promise<TrafficUndo> {
+  const { name, mtu } = find(step.match.device, await devicesOf(place), place) ?? { name: 'lo', mtu: 0 };
+  return { id, device: name, mtu, minor: minorOf(id), step };
 }
 
 function checkPeers({ match }: Traffic, inputs: Inputs): void {
@@ -44,16 +53,26 @@ function checkPeers({ match }: Traffic, inputs: Inputs): void {
 /** What the kernel allows in the name of a device is more than what is safe in a script of nft. */
 const plainName = /^[a-zA-Z0-9_][-a-zA-Z0-9_.]{0,14}$/;
 
-function choose(wanted: string | undefined, devices: readonly Device[], { podIPs }: Place): Device {
-  const usable = devices.filter(({ name }) => name !== 'lo' && plainName.test(name));
-  const names = usable.map(({ name }) => name).join(', ') || 'none';
-  const isWanted = ({ name, addresses }: Device) =>
-    wanted === undefined ? addresses.includes(podIPs[0] ?? '') : name === wanted;
-  const found = usable.find(isWanted);
+function usable(devices: readonly Device[]): Device[] {
+  return devices.filter(({ name }) => name !== 'lo' && plainName.test(name));
+}
+
+function find(wanted: string | undefined, devices: readonly Device[], { podIPs }: Place): Device | undefined {
+  return usable(devices).find(({ name, addresses }) =>
+    wanted === undefined ? addresses.includes(podIPs[0] ?? '') : name === wanted,
+  );
+}
+
+function choose(wanted: string | undefined, devices: readonly Device[], place: Place): Device {
+  const found = find(wanted, devices, place);
   if (found) return found;
+  const names =
+    usable(devices)
+      .map(({ name }) => name)
+      .join(', ') || 'none';
   throw new RefusedError(
     wanted === undefined
-      ? `no network device of the pod holds its address ${podIPs[0]}: set \`device\` to one of: ${names}`
+      ? `no network device of the pod holds its address ${place.podIPs[0]}: set \`device\` to one of: ${names}`
       : `the pod has no network device '${wanted}' that can be hit; it has: ${names}`,
   );
 }
