@@ -2,8 +2,9 @@ import type { ChildProcess } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { runProgram } from '../src/agent/run-program.js';
+import { ANNOTATION_ABILITIES, DEFAULT_NAMESPACE } from '../src/api/labels.js';
 import { experimentRuns } from '../src/controller/resources.js';
-import { type KubeObject, pods } from '../src/kubernetes/resource.js';
+import { type KubeObject, leases, pods } from '../src/kubernetes/resource.js';
 import type { Benchmark, Figure } from './figure.js';
 import { ended, memoryOf, squall, startNode, temporaryFolder } from './processes.js';
 import { inTurn, sleep, timed } from './rounds.js';
@@ -16,7 +17,7 @@ const ROUNDS = 3;
 /** How long a process is watched for its use of the processor. */
 const WATCH_MILLISECONDS = 30_000;
 const app = 'target';
-const fault = { network: { loss: { share: '10%' } } };
+const fault = { network: { loss: { share: '10%' } }, agent: 'Node' };
 
 const rules = `table inet bench { chain out { type filter hook postrouting priority mangle; oifname "eth0" numgen random mod 10 < 1 counter meta priority set 1:1
 }
@@ -45,8 +46,9 @@ async function measure(bed: TestBed): Promise<Figure[]> {
   const bare = startNode(['-e', 'setInterval(() => {}, 1000)']);
   try {
     const processes = await firstProcesses(bed);
-    const hits = await hit(bed, runs, processes);
+    await isReady(bed);
     const idle = await costOf(agent);
+    const hits = await hit(bed, runs, processes);
     await runUntil(bed.client, runs, { name: 'hold', app, fault, percent: 100, duration: '10m' }, isHeld);
     const holding = await costOf(agent);
     await endRun(bed.client, runs, 'hold');
@@ -103,6 +105,15 @@ async function hit({ client }: TestBed, runs: Sightings, processes: readonly num
   ];
 }
 
+/** Waits until the controller can see that the node has an agent, and what it can do. */
+async function isReady({ client }: TestBed): Promise<void> {
+  for (;;) {
+    for await (const { items } of client.listAll(leases, { namespace: DEFAULT_NAMESPACE }))
+      if (items.some(({ metadata }) => metadata.annotations?.[ANNOTATION_ABILITIES] !== undefined)) return;
+    await sleep(100);
+  }
+}
+
 function isHeld(status: NonNullable<KubeObject['status']>): boolean {
   if (isFinished(status)) throw new Error(`the run ended too early: ${status.message}`);
   return status.steps?.[0]?.state === 'Holding';
@@ -157,8 +168,15 @@ async function costOf(child: ChildProcess): Promise<{ memory: number; processor:
 }
 
 function processorOf({ pid }: ChildProcess): number {
+  const threads = readdirSync(`/proc/${pid}/task`).map((thread) =>
+    readFileSync(`/proc/${pid}/task/${thread}/schedstat`),
+  );
+  const nanoseconds = threads.reduce((sum, text) => sum + Number(text.toString().split(' ')[0]), 0);
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  // Fields 14 to 17 of proc(5): its own time and that of children it has waited for, in hundredths of a second.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return fields.slice(11, 15).reduce((sum, field) => sum + Number(field), 0) * 10;
+  // Fields 16 and 17 of proc(5): time of programs it has waited for, in hundredths of a second.
+  const [user, system] = stat
+    .slice(stat.lastIndexOf(')') + 2)
+    .split(' ')
+    .slice(13, 15);
+  return nanoseconds / 1e6 + (Number(user) + Number(system)) * 10;
 }
