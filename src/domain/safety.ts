@@ -88,8 +88,7 @@ function hit(world: World, of: (effect: Effect) => boolean): number {
 }
 
 function isRepeating(step: Step): boolean {
-  const params = (step as unknown as Record<string, { repeatEvery?: string } | undefined>).podKill;
-  return params?.repeatEvery !== undefined;
+  return Object.values(step).some((field) => typeof field === 'object' && 'repeatEvery' in field);
 }
 
 /** How many a step asks for, of so many candidates. */
@@ -217,8 +216,9 @@ export const endings: readonly Invariant[] = [
   {
     id: 'S6a',
     says: 'what is said to be effective is',
-    broken: ({ injections, alive, oneShot }) => {
-      const open = injections.filter(({ spec }) => oneShot[spec.step]).flatMap(({ status }) => status?.targets ?? []);
+    broken: ({ injections, alive, oneShot, byAgent }) => {
+      const own = injections.filter(({ spec }) => oneShot[spec.step] && !byAgent[spec.step]);
+      const open = own.flatMap(({ status }) => status?.targets ?? []);
       return open.find(({ uid, state }) => state === 'Effective' && alive.has(uid))?.uid;
     },
   },
@@ -229,7 +229,8 @@ export const endings: readonly Invariant[] = [
       const status = justFinished(world);
       if (!status || world.tampered || admitsLeftovers(world.run)) return undefined;
       const wrong = status.steps?.find((step) => {
-        if (!world.oneShot[step.name]) return false;
+        // What an agent that died was about to hit counts as hit.
+        if (!world.oneShot[step.name] || world.byAgent[step.name]) return false;
         const really = hit(world, (effect) => effect.step === step.name);
         return step.hit < really || step.hit > really + world.uncertain.size;
       });

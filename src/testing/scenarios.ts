@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import type { ExperimentSpec, HypothesisProbe, ProbeStage, Step } from '../api/experiment.js';
 import type { StepFacts } from '../domain/observed.js';
 import { parseDuration } from '../stats/duration.js';
-import { aPod, aProbe, aStep, freezeFacts, killFacts, START, slowFacts } from './builders.js';
+import { aPod, aProbe, aStep, freezeFacts, killFacts, START, slowFacts, stabFacts } from './builders.js';
 import type { Happening, Scenario, Trouble } from './scenario.js';
 import type { SimulatedPod } from './simulated-cluster.js';
 import type { ProbeProcess } from './simulated-probes.js';
@@ -58,7 +58,17 @@ function stepNamed(name: string, isFirst: boolean): fc.Arbitrary<PlannedStep> {
       step: aStep(name, { ...own, ...many, fault: 'slow', ...(onDrift && { onDrift }), ...(agent && { agent }) }),
       facts: slowFacts,
     }));
-  return fc.oneof({ arbitrary: kill, weight: 3 }, { arbitrary: freeze, weight: 1 }, { arbitrary: slow, weight: 2 });
+  const stab = fc.record({ ...common, repeats: mostly(false, true) }).map(({ many, repeats, ...own }) => {
+    const again = { duration: '20s', stab: { repeatEvery: '5s' } };
+    const step = { ...aStep(name, { ...own, ...many, fault: 'stab' }), ...(repeats && again) };
+    return { step, facts: { ...stabFacts, ...(repeats && { repeatEveryMilliseconds: 5_000 }) } };
+  });
+  return fc.oneof(
+    { arbitrary: kill, weight: 3 },
+    { arbitrary: stab, weight: 1 },
+    { arbitrary: freeze, weight: 1 },
+    { arbitrary: slow, weight: 2 },
+  );
 }
 
 const method = fc

@@ -208,10 +208,10 @@ export class SimulatedAgents {
     const seen = { stop: false, protected: false, terminating: false };
     const { step, round } = injection.spec;
     const put = () => cluster.perform('apply', { name, step, round }, target, seen);
-    memory.outcomes.set(
-      target.uid,
-      localOutcome(() => calls.call('local', put)),
-    );
+    const outcome = localOutcome(() => calls.call('local', put));
+    // There is nothing to take back of what happens once.
+    if (this.setting.oneShot[step] && outcome.result === 'done') node.records.delete(`${name}/${target.uid}`);
+    memory.outcomes.set(target.uid, outcome);
   }
 
   *#revert(node: Node, { metadata, spec }: Injection, memory: Memory, target: Target): Work {
@@ -247,10 +247,11 @@ export class SimulatedAgents {
     for (const { uid } of spec.targets) {
       const isKnown = outcomes.get(uid)?.result === 'done' || isOn(cluster, metadata.name, uid);
       if (!isKnown) continue;
-      const key = `${metadata.name}/${uid}`;
-      const effective = cluster.active.has(key) && !cluster.pods.get(uid)?.idle;
+      const isOver = this.setting.oneShot[spec.step] ?? false;
+      const isThere = isOver || cluster.active.has(`${metadata.name}/${uid}`);
+      const effective = isThere && !cluster.pods.get(uid)?.idle;
       if (effective) cluster.bitten.add(`${spec.step}/${uid}`);
-      const drift = cluster.active.has(key) ? {} : { drift: 'it was flushed' };
+      const drift = isThere ? {} : { drift: 'it was flushed' };
       sightings.set(uid, { ...drift, evidence: { packets: effective ? 1 : 0 }, effective });
     }
   }
