@@ -35,7 +35,7 @@ export async function makeBridge(watchdog: Watchdog, device: string): Promise<Br
   watchdog.guardDevices(device);
   try {
     await ip(
-      `link add ${device} type bridge`,
+      `link add ${device} address ${macAddress()} type bridge`,
       `address add ${gateway}/${prefixBits} dev ${device}`,
       `address add ${proxyAddress}/${prefixBits} dev ${device}`,
       `link set ${device} up`,
@@ -73,6 +73,14 @@ export async function makeBridge(watchdog: Watchdog, device: string): Promise<Br
 async function networksInUse(watchdog: Watchdog): Promise<string[]> {
   const routes = await runCommand(watchdog, ['ip', '-4', 'route', 'show', 'table', 'all']);
   return [...routes.matchAll(/^(?:[a-z]+ )?(\d+\.\d+\.\d+\.\d+(?:\/\d+)?) /gm)].map(([, network]) => network!);
+}
+
+/**
+ * A hardware address of our own, locally administered. A bridge without one takes the lowest of its ports, and another
+ * when that pod leaves: all others would go on answering to the address they have in their caches, and be cut off.
+ */
+function macAddress(): string {
+  return ['02', ...randomBytes(5).toString('hex').match(/../g)!].join(':');
 }
 
 /** The last two numbers of an IPv4 address, in hexadecimal. */

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, readlinkSync } from 'node:fs';
+import { existsSync, readFileSync, readlinkSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { cgroupsOf, processesIn } from '../../testing/machine-traces.js';
 import {
@@ -77,6 +77,23 @@ describe('pods', () => {
     const own = cluster.pod('asker').status.podIPs.map(({ ip }: Json) => ip);
     expect((await logOf('asker')).map(plain).slice(0, own.length)).toEqual(own);
     expect(await logOf('asker')).toHaveLength(hosts.length);
+  });
+
+  test('that come and go leave the bridge its address, which the others have in their caches', async () => {
+    const address = () => readFileSync(`/sys/class/net/${bridge}/address`, 'utf8');
+    const bridge = `sqb${cluster.isolation.directory.slice(-8)}`;
+    const before = address();
+    const names = ['a', 'b', 'c', 'd', 'e', 'f'].map((letter) => `passing-${letter}`);
+    const seen = new Set<string>();
+    for (const name of names) cluster.createPod(name, shellContainer('sleep 1000'));
+    await until(() => names.every((name) => isPodReady(cluster.pod(name))));
+    seen.add(address());
+    for (const name of names) {
+      cluster.store.delete('pods', 'default', name, { gracePeriodSeconds: 1 });
+      await until(() => cluster.pod(name) === undefined);
+      seen.add(address());
+    }
+    expect([...seen]).toEqual([before]);
   });
 
   test('of the host network stay in that of the machine, in a cgroup of their own', async () => {
