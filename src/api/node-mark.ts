@@ -7,6 +7,7 @@ const LONGEST = 50;
 export function nodeMark(node: string): string {
   if (node.length <= LONGEST) return node;
   const hash = createHash('sha256').update(node).digest('hex').slice(0, 8);
-  // What stands before a hyphen must not end in a dot: each part of a name begins and ends with a letter or digit.
-  return `${node.slice(0, LONGEST - 9).replace(/[^a-z0-9]+$/i, '')}-${hash}`;
+  const start = node.slice(0, LONGEST - 9);
+  // Between two dots a name begins and ends with a letter or digit, so that no hyphen may follow on a dot.
+  return start.endsWith('.') ? `${start}${hash}` : `${start}-${hash}`;
 }

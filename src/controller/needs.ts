@@ -34,7 +34,7 @@ export const controllerNeeds: readonly ControllerNeed[] = [
   {
     group: 'coordination.k8s.io',
     resource: 'leases',
-    verbs: ['get', 'create', 'update', 'patch'],
+    verbs: ['get', 'list', 'create', 'update', 'patch'],
     namespaces: 'Own',
     why: 'which controller acts, and which nodes have an agent',
   },

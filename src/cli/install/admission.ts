@@ -66,7 +66,7 @@ export function agentAdmission(namespace: string): KubeObject[] {
 /** A long name is cut and gets a hash, which can't be computed here; see `nodeMark`. */
 const isOwnLease = [
   `object.metadata.name == '${AGENT_LEASE_PREFIX}' + variables.node`,
-  `(variables.node.size() > 50 && object.metadata.name.startsWith('${AGENT_LEASE_PREFIX}' + variables.node.substring(0, 41) + '-') && has(object.metadata.annotations) && '${ANNOTATION_NODE}' in object.metadata.annotations && object.metadata.annotations['${ANNOTATION_NODE}'] == variables.node)`,
+  `(variables.node.size() > 50 && object.metadata.name.startsWith('${AGENT_LEASE_PREFIX}' + variables.node.substring(0, 41)) && has(object.metadata.annotations) && '${ANNOTATION_NODE}' in object.metadata.annotations && object.metadata.annotations['${ANNOTATION_NODE}'] == variables.node)`,
 ].join(' || ');
 
 function rule(group: string, version: string, resources: string[]) {
