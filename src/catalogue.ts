@@ -5,6 +5,7 @@ import type { Kind } from './api/kind.js';
 import { safetyPolicyKind } from './api/safety-policy.js';
 import { faults } from './faults/index.js';
 import { probes } from './probes/index.js';
+import { formatDuration, parseDuration } from './stats/duration.js';
 import { checkExpectation } from './stats/expectation.js';
 
 /** A place in an object, from its root, and what is wrong there. */
@@ -18,7 +19,24 @@ export interface SpecProblem {
  * the experiment's spec stands in the object.
  */
 export function checkExperiment(spec: ExperimentSpec, root: (string | number)[]): SpecProblem[] {
-  return [...checkHypothesis(spec, root), ...checkMethod(spec, root)];
+  return [...checkHypothesis(spec, root), ...checkMethod(spec, root), ...checkTimeout(spec, root)];
+}
+
+/** A run whose faults last longer than it may could never pass. */
+function checkTimeout({ method = [], timeout }: ExperimentSpec, root: (string | number)[]): SpecProblem[] {
+  const limit = parseDuration(timeout);
+  let begin = 0;
+  let end = 0;
+  for (const [index, step] of method.entries()) {
+    if (!step.parallel) begin = end;
+    const own = parseDuration(step.duration ?? '0s');
+    end = Math.max(end, begin + own);
+    if (own === 0 || begin + own < limit) continue;
+    const after = begin === 0 ? '' : `, begun after ${formatDuration(begin)} at the earliest,`;
+    const message = `${step.duration}${after} does not fit into \`timeout\`, which is ${timeout}: no run could pass; make this shorter or \`timeout\` longer`;
+    return [{ path: [...root, 'method', index, 'duration'], message }];
+  }
+  return [];
 }
 
 function checkMethod({ method = [] }: ExperimentSpec, root: (string | number)[]): SpecProblem[] {

@@ -24,14 +24,22 @@ const fields = {
   cidrs: optional(
     list(
       'cidrs are ranges of addresses such as `10.0.0.0/8` or `2001:db8::/32`; a single address stands for itself.',
-      string('A range of addresses.', { max: 43, min: 2, pattern: '^[0-9a-fA-F.:]+(/[0-9]{1,3})?$' }),
+      string('A range of addresses, such as `10.0.0.0/8`, or one address.', {
+        max: 43,
+        min: 2,
+        pattern: '^[0-9a-fA-F.:]+(/[0-9]{1,3})?$',
+      }),
       { max: 100, min: 1, set: true },
     ),
   ),
   hosts: optional(
     list(
       'hosts are names that are looked up in the DNS, as the agent sees it, and kept up to date while the fault lasts.',
-      string('A host name.', { max: 253, min: 1, pattern: '^[a-zA-Z0-9_]([-a-zA-Z0-9_.]*[a-zA-Z0-9_])?[.]?$' }),
+      string('A host name, such as `db.example.com`, without a scheme and without a port.', {
+        max: 253,
+        min: 1,
+        pattern: '^[a-zA-Z0-9_]([-a-zA-Z0-9_.]*[a-zA-Z0-9_])?[.]?$',
+      }),
       { max: 20, min: 1, set: true },
     ),
   ),

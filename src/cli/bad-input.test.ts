@@ -102,7 +102,11 @@ describe('a manifest that is wrong is refused before anything is started', () =>
     ['duration: 5s', 'duration: 5', '16:17: spec.method[0].duration: must be a duration such as 250ms, 5m or 1h30m'],
     ['duration: 5s', 'duration: -1s', '16:17: spec.method[0].duration: must be a duration'],
     ['duration: 5s', 'duration: 1y', '16:17: spec.method[0].duration: must be a duration'],
-    ['podKill: {gracePeriod: 0s}', 'podKill: {}\n      network: {}', '15:7: spec.method[0].network: unknown field'],
+    [
+      'podKill: {gracePeriod: 0s}',
+      'podKill: {}\n      network: {}',
+      '13:7: spec.method[0]: what fault to inject: exactly one of `podKill`',
+    ],
     ['http://web.shop.svc/', 'http:///path', '7:19: spec.hypothesis[0].http.url: '],
     ['http://web.shop.svc/', 'web.shop.svc', '7:19: spec.hypothesis[0].http.url: '],
     [

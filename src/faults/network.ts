@@ -4,7 +4,7 @@ import type { Abilities, Ability } from './abilities.js';
 import { lacking } from './abilities.js';
 import { type AgentPlan, fault } from './fault.js';
 import type { Netem, TcpDelay, Traffic } from './step.js';
-import { matchFields, matchOf, refusalFor } from './traffic-fields.js';
+import { matchFields, matchOf, matchProblems, refusalFor } from './traffic-fields.js';
 
 /** The longest delay of a packet. */
 const MAX_LATENCY = '60s';
@@ -144,6 +144,7 @@ export const network = fault({
   by: 'Agent',
   sidecar: true,
   needs: [],
+  check: (params) => matchProblems('network', params),
   plan,
 });
 

@@ -1,7 +1,7 @@
 import { object } from '../api/schema.js';
 import type { Ability } from './abilities.js';
 import { fault } from './fault.js';
-import { matchFields, matchOf, refusalFor } from './traffic-fields.js';
+import { matchFields, matchOf, matchProblems, refusalFor } from './traffic-fields.js';
 
 const schema = object(
   'partition loses all packets between the targets and others, as if the cable were cut: nobody is told, connections hang until they time out.',
@@ -23,6 +23,7 @@ export const partition = fault({
   by: 'Agent',
   sidecar: true,
   needs: [],
+  check: (params) => matchProblems('partition', params),
   plan: (params, abilities) => {
     const match = matchOf(params);
     // What leaves is lost in a class; what comes in is dropped by nft.

@@ -42,7 +42,8 @@ test.each([containerKill, processKill, processPause])('$name is refused where pr
 
 describe('a pattern that does not compile', () => {
   const targets = { pods: { selector: {} } };
-  const experiment = (step: object) => ({ method: [{ name: 'step', targets, ...step }] }) as unknown as ExperimentSpec;
+  const experiment = (step: object) =>
+    ({ method: [{ name: 'step', targets, ...step }], timeout: '1h' }) as unknown as ExperimentSpec;
 
   test.each(['processKill', 'processPause'])('is reported where it stands in %s', (name) => {
     const [problem, ...more] = checkExperiment(experiment({ [name]: { pattern: '(?=a)' } }), ['spec']);

@@ -29,6 +29,7 @@ const order: SidecarOrder = {
   milliseconds: 60_000,
   startBy: 1_800_000_000_000,
   onDrift: 'Reapply',
+  drifts: 0,
 };
 
 const changed = (change: object) => Buffer.from(JSON.stringify({ ...order, ...change })).toString('base64url');

@@ -35,6 +35,8 @@ export interface SidecarOrder {
   startBy: number;
   /** What it does when the fault has vanished. */
   onDrift: 'Reapply' | 'End';
+  /** How often it had vanished before: counted on from there. */
+  drifts: number;
 }
 
 /**
@@ -50,7 +52,7 @@ export interface SidecarReport {
   /** Undefined: the fault is on. */
   end?: SidecarEnd;
   message?: string;
-  /** How often the fault had vanished, each time put back unless it ended. */
+  /** How often the fault had vanished, also before this sidecar; each time it was put back unless it ended. */
   drifts: number;
   effective: boolean;
   evidence: Evidence;
@@ -75,7 +77,7 @@ export function decodeOrder(text: string): SidecarOrder {
   const isWhole =
     typeof order?.pod?.uid === 'string' &&
     [order.podIPs, order.hostIPs, order.probePorts, order.steps].every(isList) &&
-    [order.milliseconds, order.startBy].every((value) => Number.isFinite(value)) &&
+    [order.milliseconds, order.startBy, order.drifts].every((value) => Number.isFinite(value)) &&
     (order.onDrift === 'Reapply' || order.onDrift === 'End');
   if (!isWhole) throw new Error('parts of it are missing');
   for (const { id, step } of order.steps ?? []) {

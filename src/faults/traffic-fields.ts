@@ -1,7 +1,9 @@
-import { peers, ports } from '../api/peers.js';
+import { isWithin, rangeProblem } from '../api/cidr.js';
+import { type Peers, peers, ports } from '../api/peers.js';
 import { boolean, defaulted, enumeration, optional, string } from '../api/schema.js';
 import type { Abilities, Ability } from './abilities.js';
 import { lacking } from './abilities.js';
+import type { FaultProblem } from './fault.js';
 import type { Direction, TrafficMatch } from './step.js';
 
 const directions = ['Egress', 'Ingress', 'Both'] as const;
@@ -56,6 +58,28 @@ export function matchOf(params: MatchParams): TrafficMatch {
     ...(except && { except }),
     ...(ports && { ports }),
   };
+}
+
+/** What is wrong with the fields of `matchFields` that the schema can't say; `fault` is the field they stand in. */
+export function matchProblems(fault: string, { peers: meant, except }: MatchParams): FaultProblem[] {
+  const invalid = [...rangeProblems([fault, 'peers'], meant), ...rangeProblems([fault, 'except'], except)];
+  if (invalid.length > 0 || !sparesAll(meant, except)) return invalid;
+  const message = `spares all ${meant ? 'of `peers`' : 'traffic'}, so that nothing would be hit: name fewer`;
+  return [{ path: [fault, 'except', 'cidrs'], message }];
+}
+
+function rangeProblems(path: string[], named: Peers | undefined): FaultProblem[] {
+  return (named?.cidrs ?? []).flatMap((cidr, index) => {
+    const message = rangeProblem(cidr);
+    return message === undefined ? [] : [{ path: [...path, 'cidrs', index], message }];
+  });
+}
+
+/** As far as it can be told without a cluster: pods, Services and hosts may have any address of either family. */
+function sparesAll(meant: Peers | undefined, except: Peers | undefined): boolean {
+  const others = !meant || Object.keys(meant).some((kind) => kind !== 'cidrs');
+  const ranges = [...(meant?.cidrs ?? []), ...(others ? ['0.0.0.0/0', '::/0'] : [])];
+  return ranges.every((range) => isWithin(range, except?.cidrs ?? []));
 }
 
 /** Why a node can't do it, in a sentence with what would help; undefined when it can. */

@@ -1,7 +1,7 @@
+import { normalisedRange } from '../api/cidr.js';
 import { type Addresses, type Endpoint, MAX_PEER_ADDRESSES, type Peers } from '../api/peers.js';
 import { RefusedError } from '../api/refused-error.js';
 import { selectorText } from '../api/selector.js';
-import { normalisedRange } from './cidr.js';
 import type { Client } from './client.js';
 import { pods } from './resource.js';
 import { endpointsOf } from './service-endpoints.js';

@@ -25,10 +25,14 @@ export function checkObject(object: Record<string, unknown>, kind: Kind): Object
   const metadata = checkMetadata(object.metadata, kind);
   const applied = compiled.apply(object);
   const unknown = applied.unknownPaths.map((path) => unknownField(path, schema));
-  const invalid = applied.errors.flatMap((error) => fieldProblem(error, schema, applied.object, metadata));
-  const problems = [...metadata, ...unknown, ...invalid];
+  const empty = emptyFields(object.spec, ['spec'], schema);
+  const told = [...applied.unknownPaths, ...empty.map(({ path }) => path)];
+  const invalid = applied.errors
+    .filter((error) => !isConsequence(error, told))
+    .flatMap((error) => fieldProblem(error, schema, applied.object, metadata));
+  const problems = [...metadata, ...unknown, ...empty, ...invalid];
   // A kind's own checks count on an object that its schema admits.
-  if (invalid.length > 0) return problems;
+  if (applied.errors.length > 0) return problems;
   return [...problems, ...(kind.check?.(applied.object.spec) ?? [])];
 }
 
@@ -41,6 +45,28 @@ function checkerOf(kind: Kind): Checker {
     checkers.set(kind, checker);
   }
   return checker;
+}
+
+/** What an object lacks is no news when one of its fields is misspelt or has no value. */
+function isConsequence({ path, reason }: FieldError, told: readonly Path[]): boolean {
+  const owner = reason === 'FieldValueRequired' ? path.slice(0, -1) : path;
+  return told.some((known) => known.length === owner.length + 1 && owner.every((step, index) => known[index] === step));
+}
+
+/** The API server takes a field without a value for one that was left out, which may mean everything or nothing. */
+function emptyFields(value: unknown, path: (string | number)[], root: JsonSchema): ObjectProblem[] {
+  if (value === null)
+    return schemaAt(root, path) ? [{ path, message: emptyWords(schemaAt(root, path)), part: 'key' }] : [];
+  if (!isMap(value)) return [];
+  const isList = Array.isArray(value);
+  return Object.entries(value).flatMap(([key, entry]) =>
+    emptyFields(entry, [...path, isList ? Number(key) : key], root),
+  );
+}
+
+function emptyWords(schema: JsonSchema | undefined): string {
+  const mayBeEmpty = schema?.type === 'object' && !schema.required && !schema['x-kubernetes-validations'];
+  return `has no value; ${mayBeEmpty ? 'write {} when it needs none' : 'give it one'}, or remove it`;
 }
 
 function unknownField(path: (string | number)[], root: JsonSchema): ObjectProblem {
@@ -87,12 +113,12 @@ function fieldProblem(
   const schema = schemaAt(root, error.path);
   const message =
     error.reason === 'FieldValueTypeInvalid'
-      ? typeWords(error, valueAt(object, error.path), schema)
-      : words(error, schema);
+      ? typeWords(valueAt(object, error.path), schema)
+      : words(error, schema, valueAt(object, error.path));
   return [{ path: [...error.path], message }];
 }
 
-function words({ reason, detail, value }: FieldError, schema: JsonSchema | undefined): string {
+function words({ reason, detail, value }: FieldError, schema: JsonSchema | undefined, found: unknown): string {
   switch (reason) {
     case 'FieldValueRequired':
       return detail === '' ? withHint('is required', schema) : detail;
@@ -105,13 +131,32 @@ function words({ reason, detail, value }: FieldError, schema: JsonSchema | undef
     case 'FieldValueDuplicate':
       return `${detail}: ${JSON.stringify(value)}`;
     default:
-      return invalidWords(detail, value, schema);
+      return invalidWords(detail, found, schema);
   }
 }
 
-function typeWords({ detail }: FieldError, value: unknown, schema: JsonSchema | undefined): string {
+function typeWords(value: unknown, schema: JsonSchema | undefined): string {
   if (isDuration(schema)) return patternWords(value, schema);
-  return `${detail}, is ${Array.isArray(value) ? 'a list' : isMap(value) ? 'an object' : JSON.stringify(value)}`;
+  const found = Array.isArray(value) ? 'a list' : isMap(value) ? 'an object' : JSON.stringify(value);
+  const message = `must be ${typeName(schema)}, is ${found}`;
+  return schema?.type === 'string' ? withHint(message, schema) : message;
+}
+
+const typeNames: Readonly<Record<string, string>> = {
+  array: 'a list',
+  string: 'text',
+  integer: 'a whole number',
+  number: 'a number',
+  boolean: 'true or false',
+};
+
+function typeName({ type = 'object', properties = {}, required = [], items }: JsonSchema = {}): string {
+  if (type === 'array') return items?.type === 'object' ? 'a list of objects' : 'a list';
+  if (type !== 'object') return typeNames[type] ?? type;
+  const named = (required.length > 0 ? required : Object.keys(properties).slice(0, 4))
+    .map((field) => `\`${field}\``)
+    .join(', ');
+  return `an object${named === '' ? '' : ` with ${required.length > 0 ? '' : 'fields such as '}${named}`}`;
 }
 
 function isMap(value: unknown): value is Record<string, unknown> {
@@ -130,8 +175,10 @@ function notSupported(value: unknown, schema: JsonSchema | undefined): string {
 
 function invalidWords(detail: string, value: unknown, schema: JsonSchema | undefined): string {
   if (detail.startsWith('should match')) return patternWords(value, schema);
-  // Only the schema's own checks begin so, and only theirs are about a value that is worth showing.
-  return detail.startsWith('should ') ? `${detail}, is ${JSON.stringify(value)}` : detail;
+  if (value === '' || (Array.isArray(value) && value.length === 0)) return withHint('must not be empty', schema);
+  if (typeof value !== 'string' && typeof value !== 'number') return detail;
+  const message = `${detail}, is ${JSON.stringify(value)}`;
+  return detail.endsWith('chars long') ? withHint(message, schema) : message;
 }
 
 function patternWords(value: unknown, schema: JsonSchema | undefined): string {

@@ -93,7 +93,7 @@ items:
   test('on and yes are booleans, as kubectl reads them', async () => {
     const problems = await problemsOf(VALID.replace('app: checkout', 'app: on'));
     expect(problems).toEqual([
-      '12:54: spec.method[0].targets.pods.selector.matchLabels.app: must be of type string, is true',
+      '12:54: spec.method[0].targets.pods.selector.matchLabels.app: must be text, is true (A label value)',
     ]);
   });
 });
@@ -159,7 +159,7 @@ describe('typos and wrong values', () => {
       'spec.method[0].targets.pods.percent: unknown field; did you mean percent one level up, in targets?',
     ],
     ['selector:', 'selectr:', 'spec.method[0].targets.pods.selectr: unknown field; did you mean selector?'],
-    ['percent: 50', 'percent: half', 'spec.method[0].targets.percent: must be of type integer, is "half"'],
+    ['percent: 50', 'percent: half', 'spec.method[0].targets.percent: must be a whole number, is "half"'],
     [
       'podKill: {}',
       'podKill: {gracePeriod: -1s}',

@@ -12,6 +12,12 @@ test.each([
   expect(suggest(word, ['Experiment', 'hypothesis', 'podKill', 'method'])).toBe(expected);
 });
 
+test('of words that contain it, the only one is taken', () => {
+  expect(suggest('KILL', ['SIGKILL', 'SIGTERM'])).toBe('SIGKILL');
+  expect(suggest('proto', ['port', 'protocol'])).toBe('protocol');
+  expect(suggest('SIG', ['SIGKILL', 'SIGTERM'])).toBeUndefined();
+});
+
 test('the nearest candidate wins', () => {
   expect(suggest('counts', ['court', 'count'])).toBe('count');
 });

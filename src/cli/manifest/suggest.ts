@@ -1,6 +1,6 @@
 /**
  * The candidate that was probably meant: few edits away (a swap of neighbours counts as one), upper and lower case
- * aside; undefined when none is near.
+ * aside, or else the only one that contains it; undefined when none is near.
  */
 export function suggest(word: string, candidates: Iterable<string>): string | undefined {
   const limit = Math.max(1, Math.floor(word.length / 3));
@@ -10,7 +10,14 @@ export function suggest(word: string, candidates: Iterable<string>): string | un
     const distance = editDistance(word.toLowerCase(), candidate.toLowerCase());
     if (distance <= limit && (best === undefined || distance < best.distance)) best = { candidate, distance };
   }
-  return best?.candidate;
+  return best?.candidate ?? containing(word, [...candidates]);
+}
+
+/** `KILL` for `SIGKILL`; shorter words are in too many others. */
+function containing(word: string, candidates: readonly string[]): string | undefined {
+  if (word.length < 3) return undefined;
+  const found = candidates.filter((candidate) => candidate.toLowerCase().includes(word.toLowerCase()));
+  return found.length === 1 ? found[0] : undefined;
 }
 
 /** Optimal string alignment: inserts, deletes, replacements and swaps of neighbours. */

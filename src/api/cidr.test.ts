@@ -1,7 +1,7 @@
 import { isIPv4, isIPv6 } from 'node:net';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { normalisedRange } from './cidr.js';
+import { isWithin, normalisedRange, rangeProblem } from './cidr.js';
 
 describe('a range of addresses', () => {
   test.each([
@@ -41,5 +41,41 @@ describe('a range of addresses', () => {
         expect(normalisedRange(range)).toBe(range);
       }),
     );
+  });
+});
+
+describe('what is wrong with a range', () => {
+  test.each(['10.0.0.0/8', '10.0.0.1', '10.0.0.1/32', '0.0.0.0/0', '2001:DB8::/32', '::/0', '::ffff:10.0.0.1'])(
+    'nothing: %s',
+    (text) => {
+      expect(rangeProblem(text)).toBeUndefined();
+    },
+  );
+
+  test.each([
+    [
+      '10.0.0.0/33',
+      'is no range of addresses such as 10.0.0.0/8: expected an address, and after a slash at most 32 bits',
+    ],
+    ['fd00::/129', 'is no range of addresses such as 2001:db8::/32: '],
+    ['10.0.0.256', 'is no range of addresses such as 10.0.0.0/8: '],
+    ['10.0.0.1/8', 'has bits set beyond its prefix; did you mean the range 10.0.0.0/8, or the address 10.0.0.1?'],
+    [
+      '2001:db8::1/32',
+      'has bits set beyond its prefix; did you mean the range 2001:db8::/32, or the address 2001:db8::1?',
+    ],
+  ])('%s %s', (text, problem) => {
+    expect(rangeProblem(text)).toContain(`'${text}' ${problem}`);
+  });
+
+  test.each([
+    ['10.0.0.0/8', ['10.0.0.0/8'], true],
+    ['10.1.0.0/16', ['192.168.0.0/16', '10.0.0.0/8'], true],
+    ['10.0.0.0/8', ['10.0.0.0/9'], false],
+    ['10.0.0.0/8', ['::/0'], false],
+    ['::1', ['0.0.0.0/0'], false],
+    ['10.0.0.0/8', [], false],
+  ])('%s is within %j: %s', (inner, outers, expected) => {
+    expect(isWithin(inner, outers)).toBe(expected);
   });
 });

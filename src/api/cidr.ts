@@ -21,6 +21,30 @@ export function normalisedRange(text: string): string | undefined {
   return `${format(bits, family)}/${length}`;
 }
 
+/** What is wrong with a range of addresses, in a sentence with what was probably meant; undefined when nothing is. */
+export function rangeProblem(text: string): string | undefined {
+  const range = normalisedRange(text);
+  if (range === undefined) {
+    const example = text.includes(':') ? '2001:db8::/32' : '10.0.0.0/8';
+    return `'${text}' is no range of addresses such as ${example}: expected an address, and after a slash at most 32 bits of an IPv4 address or 128 of an IPv6 one`;
+  }
+  const [address = ''] = text.split('/');
+  const isWhole = normalisedRange(address)?.split('/')[0] === range.split('/')[0];
+  return isWhole
+    ? undefined
+    : `'${text}' has bits set beyond its prefix; did you mean the range ${range}, or the address ${address}?`;
+}
+
+/** Whether every address of the range `inner` is in one of `outers`. */
+export function isWithin(inner: string, outers: readonly string[]): boolean {
+  const [address = '', length = '0'] = normalisedRange(inner)?.split('/') ?? [];
+  return outers.some((outer) => {
+    const range = normalisedRange(outer);
+    const bits = Number(range?.split('/')[1]);
+    return bits <= Number(length) && normalisedRange(`${address}/${bits}`) === range;
+  });
+}
+
 function parse(address: string, family: number): bigint {
   if (family === 4) return address.split('.').reduce((sum, part) => (sum << 8n) | BigInt(part), 0n);
   // The URL parser writes any form of an IPv6 address, also `::ffff:1.2.3.4`, as groups of hexadecimal digits.

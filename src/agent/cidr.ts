@@ -1,1 +1,0 @@
-export { normalisedRange } from '../kubernetes/cidr.js';
