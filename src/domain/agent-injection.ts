@@ -28,6 +28,14 @@ export interface AgentInjectionObserved {
   intended: ReadonlySet<string>;
   /** UIDs of targets of which nothing is left: their network namespace or their node's boot is gone. */
   gone: ReadonlySet<string>;
+  /** By UID, targets that are over without anything having to be done, such as when a sidecar's time was over. */
+  over?: ReadonlyMap<string, Over>;
+}
+
+/** What has become of a target, and why, in words. */
+export interface Over {
+  state: 'Missed' | 'Reverted';
+  message: string;
 }
 
 /** Something an agent has to do to a target. Doing it twice is doing it once. */
@@ -93,6 +101,11 @@ function decideTarget(
   back: boolean,
   now: number,
 ): Next {
+  const over = observed.over?.get(target.uid);
+  if (over && before && (back ? !isProven(before) : isOpen(before))) {
+    const last = withSighting(before, observed.sightings.get(target.uid), now);
+    return { entry: entered(target, last, over.state, now, over.message) };
+  }
   if (back) return backward(observed, target, before, now);
   if (observed.injection.spec.state !== 'Apply') return { entry: before };
   switch (before?.state) {
@@ -106,6 +119,15 @@ function decideTarget(
     default:
       return { entry: before };
   }
+}
+
+/** Whether nothing of the fault is left on a target. */
+function isProven({ state }: TargetStatus): boolean {
+  return state === 'Missed' || state === 'Reverted';
+}
+
+function isOpen(before: TargetStatus): boolean {
+  return !isProven(before) && before.state !== 'Failed';
 }
 
 function applying(observed: AgentInjectionObserved, target: Target, before: TargetStatus, now: number): Next {
@@ -157,7 +179,7 @@ function backward(
     if (observed.intended.has(target.uid)) return { entry: entered(target, before, 'Applying', now) };
     return { entry: entered(target, before, 'Missed', now, 'the fault was taken back first') };
   }
-  if (before.state === 'Missed' || before.state === 'Reverted') return { entry: before };
+  if (isProven(before)) return { entry: before };
   const last = withSighting(before, observed.sightings.get(target.uid), now);
   if (observed.oneShot && before.state !== 'Applying') return { entry: last };
   const outcome = observed.gone.has(target.uid) ? ({ result: 'gone' } as const) : observed.undone.get(target.uid);

@@ -22,7 +22,7 @@ const mutants: Mutant[] = [
     from: 'const pod = observed.pods.get(target.uid);',
     to: 'const pod = [...observed.pods.values()][0];',
     by: ['S4a', 'S6'],
-    seed: 3,
+    seed: 8,
   },
   {
     does: 'rounds a percentage up',
@@ -37,7 +37,7 @@ const mutants: Mutant[] = [
     from: 'const { affordable } = drawAgain(draft, step, step.name);',
     to: 'const { order: affordable } = drawAgain(draft, step, step.name);',
     by: ['S3a'],
-    seed: 5,
+    seed: 7,
   },
   {
     does: 'replaces more targets than were missed',
@@ -45,7 +45,7 @@ const mutants: Mutant[] = [
     from: 'const found = carry(draft, step, affordable, missing);',
     to: 'const found = carry(draft, step, affordable, missing + 1);',
     by: ['S3b', 'L08'],
-    seed: 8,
+    seed: 4,
   },
   {
     does: 'ignores maxTargets when it repeats',
@@ -60,7 +60,7 @@ const mutants: Mutant[] = [
     from: 'map(({ uid }) => uid), ...planned]);',
     to: 'map(({ uid }) => uid)]);',
     by: ['S3a'],
-    seed: 7,
+    seed: 2,
   },
   {
     does: 'makes a round again that was made before a crash',
@@ -68,7 +68,7 @@ const mutants: Mutant[] = [
     from: 'const round = recordedRounds(draft, step);\n  makeDurable',
     to: 'const round = Math.max(...draft.injectionsOf(step.name).map(({ spec }) => spec.round)) + 1;\n  makeDurable',
     by: ['S3', 'L08'],
-    seed: 5,
+    seed: 4,
   },
   {
     does: 'ignores maxTargets when it admits a run',
@@ -76,7 +76,6 @@ const mutants: Mutant[] = [
     from: 'limit !== undefined && wanted > limit',
     to: 'limit !== undefined && wanted > limit + 1',
     by: ['S3a'],
-    seed: 3,
   },
   {
     does: 'forgets to record the seed',
@@ -91,7 +90,7 @@ const mutants: Mutant[] = [
     from: 'if (run.spec.abort) draft.find',
     to: "if (run.spec.abort && !draft.holds('BaselineHeld')) draft.find",
     by: ['S7d', 'S7b'],
-    seed: 6,
+    seed: 4,
   },
   {
     does: 'ignores a halt during the baseline',
@@ -99,7 +98,7 @@ const mutants: Mutant[] = [
     from: 'if (halts.length > 0) draft.find',
     to: "if (halts.length > 0 && draft.holds('BaselineHeld')) draft.find",
     by: ['S7c'],
-    seed: 2,
+    seed: 6,
   },
   {
     does: 'goes on hitting targets when a stop is visible',
@@ -107,7 +106,7 @@ const mutants: Mutant[] = [
     from: '...(!observed.stopping && { action',
     to: '...(true && { action',
     by: ['S7a'],
-    seed: 6,
+    seed: 3,
   },
   {
     does: 'takes an abort for graver than a violated hypothesis',
@@ -117,7 +116,6 @@ const mutants: Mutant[] = [
     to: `  (reason) => reasons[reason].verdict === 'Aborted',
   (reason) => reasons[reason].verdict === 'Failed',`,
     by: ['L04'],
-    seed: 4,
   },
   {
     does: 'counts every target as effective',
@@ -148,7 +146,7 @@ const mutants: Mutant[] = [
     from: 'if (held !== false) continue;',
     to: 'if (held !== true) continue;',
     by: ['S6c', 'L04'],
-    seed: 3,
+    seed: 4,
   },
   {
     does: 'makes injections before the finalizer is there',
@@ -198,7 +196,7 @@ const mutants: Mutant[] = [
     from: 'return pod.protected ? {',
     to: 'return false ? {',
     by: ['S4a'],
-    seed: 2,
+    seed: 10,
   },
   {
     does: 'forgets after a crash that a target may have been hit',
@@ -206,7 +204,7 @@ const mutants: Mutant[] = [
     from: "if (observed.certain) return { state: 'Missed'",
     to: "if (true) return { state: 'Missed'",
     by: ['S6b', 'S3'],
-    seed: 8,
+    seed: 10,
   },
   {
     does: 'takes the answer to an attempt for the answer to its revert',
@@ -229,6 +227,7 @@ const mutants: Mutant[] = [
     from: 'if (!isClean(injection, oneShot) || injection',
     to: 'if (injection',
     by: ['S2e'],
+    seed: 4,
   },
   {
     does: 'judges the recovery before everything is taken back',
@@ -250,7 +249,7 @@ const mutants: Mutant[] = [
     from: 'return missing.size === recordedRounds(draft, step) && ',
     to: 'return true || ',
     by: ['S2b', 'S2c', 'S3'],
-    seed: 5,
+    seed: 8,
   },
   {
     does: 'lets the fault run on after its time',
@@ -258,7 +257,7 @@ const mutants: Mutant[] = [
     from: "if (draft.now >= deadline) draft.find('Timeout'",
     to: "if (false) draft.find('Timeout'",
     by: ['L12', 'it never'],
-    seed: 4,
+    seed: 6,
   },
   {
     does: 'puts targets of several nodes into one injection',
@@ -266,6 +265,7 @@ const mutants: Mutant[] = [
     from: "agent === undefined ? ''",
     to: "agent !== null ? ''",
     by: ['S4b'],
+    seed: 2,
   },
   {
     does: 'draws pods that no agent reaches',
@@ -273,7 +273,7 @@ const mutants: Mutant[] = [
     from: "fault.by === 'Agent' && pod.unreachable",
     to: 'false',
     by: ['S4b'],
-    seed: 3,
+    seed: 4,
   },
   {
     does: 'takes in more pods than went away',
@@ -281,7 +281,6 @@ const mutants: Mutant[] = [
     from: 'carry(draft, step, pods, missing)',
     to: 'carry(draft, step, pods, missing + 1)',
     by: ['S3e'],
-    seed: 9,
   },
   {
     does: 'takes in pods for those that may still be hit',
@@ -289,7 +288,7 @@ const mutants: Mutant[] = [
     from: "states.filter(({ state }) => state !== 'Missed' && state !== 'Reverted')",
     to: "states.filter(({ state }) => state === 'Effective')",
     by: ['S3e'],
-    seed: 7,
+    seed: 10,
   },
   {
     does: 'ignores maxTargets when it takes pods in',
@@ -297,7 +296,6 @@ const mutants: Mutant[] = [
     from: 'withinBudget(draft, step, inDrawingOrder(fresh, draft.status.seed ?? 0, step.name))',
     to: 'inDrawingOrder(fresh, draft.status.seed ?? 0, step.name)',
     by: ['S3a'],
-    seed: 8,
   },
   {
     does: 'does not mind that an agent took its fault back',
@@ -305,7 +303,7 @@ const mutants: Mutant[] = [
     from: 'if (ended && !draft.found(ended.reason)) {',
     to: 'if (false) {',
     by: ['S6c'],
-    seed: 9,
+    seed: 6,
   },
   {
     does: 'takes the boot of a fault for another one',
@@ -321,7 +319,7 @@ const mutants: Mutant[] = [
     from: 'if (isClean(injection, oneShot)) {',
     to: 'if (isClean(injection, oneShot) || !runIsLive) {',
     by: ['S2e', 'S5a'],
-    seed: 3,
+    seed: 4,
   },
   {
     does: 'asks in vain for a proof when an agent is gone for good',
@@ -329,7 +327,6 @@ const mutants: Mutant[] = [
     from: 'return { ...decision, needsBootId: spec.bootId !== undefined, after: PROOF_MILLISECONDS };',
     to: 'return { ...decision, status: injection.status ?? {} };',
     by: ['S2i'],
-    seed: 5,
   },
   {
     does: 'tells effects that no agent has seen',
@@ -345,6 +342,7 @@ const mutants: Mutant[] = [
     from: 'if (!clean && draft.now < since + UNPROVEN_MILLISECONDS) {',
     to: 'if (!clean) {',
     by: ['it never', 'the run'],
+    seed: 4,
   },
 ];
 
