@@ -34,7 +34,7 @@ const correlation = (of: string, hint = '') =>
   );
 
 const delay = object(
-  'delay of each packet.',
+  "delay of each packet. Where a node's kernel has no netem, a proxy in userspace delays TCP connections to listed `peers` instead: only those opened while the fault is on; what is still open 10s after its end is reset and counted in `connectionsCut`.",
   {
     latency: duration('latency that is added, up to 60s, such as `100ms` or `0.5ms`.', { max: MAX_LATENCY }),
     jitter: optional(

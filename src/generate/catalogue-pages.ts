@@ -22,19 +22,28 @@ function faultSection(fault: Fault): string[] {
   const ending = fault.oneShot
     ? 'It is over once it happened: there is nothing to take back.'
     : 'It is taken back when its `duration` is over, and whenever the run ends before that.';
-  const rights = fault.needs.map(
-    ({ verbs, resource, group }) =>
-      `- ${verbs.map(code).join(', ')} on ${code(group ? `${resource}.${group}` : resource)}`,
-  );
   return [
     `## ${fault.name}`,
     `${fault.summary} ${ending}`,
     yamlBlock(stringify(faultExample(fault))),
     ...fieldTables(fault.schema.json, fault.name, '###'),
     ...conditionsOnNeighbours(fault.rules),
-    "What the controller must be allowed to do in the targets' namespace:",
-    rights.join('\n'),
+    ...carriedOutBy(fault),
   ];
+}
+
+function carriedOutBy(fault: Fault): string[] {
+  if (fault.by === 'Agent') {
+    const who = fault.sidecar
+      ? 'by the agent of its node, or by a sidecar: an ephemeral container in the pod'
+      : 'by the agent of its node';
+    return [`Carried out inside of each target, ${who}.`];
+  }
+  const rights = fault.needs.map(
+    ({ verbs, resource, group }) =>
+      `- ${verbs.map(code).join(', ')} on ${code(group ? `${resource}.${group}` : resource)}`,
+  );
+  return ["What the controller must be allowed to do in the targets' namespace:", rights.join('\n')];
 }
 
 /** The catalogue of probes: one section each, its example first. */
