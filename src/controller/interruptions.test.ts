@@ -138,7 +138,7 @@ describe('a run', () => {
     await start(
       'doomed',
       'Holding',
-      slow('doomed', { method: [killStep('doomed', { duration: '1h' })] }),
+      slow('doomed', { method: [killStep('doomed', { duration: '50m' })] }),
       cluster,
       'doomed',
     );
@@ -152,7 +152,7 @@ describe('a run', () => {
   });
 
   scenario('ends with its timeout', async () => {
-    await start('late', 'Holding', slow('late', { timeout: '4s', method: [killStep('late', { duration: '1h' })] }));
+    await start('late', 'Holding', slow('late', { timeout: '4s', method: [killStep('late', { duration: '3900ms' })] }));
     const { status } = await cluster.finished('late');
     expect(status).toMatchObject({ verdict: 'Error', reason: 'Timeout' });
     expect(cluster.deletedOf('late')).toHaveLength(1);
@@ -182,7 +182,7 @@ describe('a halt', () => {
       start(
         'halt-holding',
         'Holding',
-        slow('halt-holding', { method: [killStep('halt-holding', { duration: '1h' })] }),
+        slow('halt-holding', { method: [killStep('halt-holding', { duration: '50m' })] }),
       ),
       start(
         'halt-recovering',

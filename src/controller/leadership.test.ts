@@ -58,7 +58,7 @@ function changes({ proxy }: Candidate, since = 0): string[] {
 
 /** Kills one pod every 250 ms until it is stopped: how long a change of leaders takes depends on the machine. */
 const busy = (app: string) => ({
-  method: [killStep(app, { duration: '1h', podKill: { gracePeriod: '0s', repeatEvery: '250ms' } })],
+  method: [killStep(app, { duration: '50m', podKill: { gracePeriod: '0s', repeatEvery: '250ms' } })],
 });
 
 /** Waits for one more pod to be killed. */
