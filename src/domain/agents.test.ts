@@ -143,6 +143,12 @@ describe('an admission of a fault of agents', () => {
     expect(new Set(found.map(({ part }) => part))).toEqual(new Set([0, 1]));
   });
 
+  test('records no boot for sidecars', () => {
+    const { made } = admit(pods(1), { n0: { ...without, bootId: 'boot-1' } });
+    expect(made).toMatchObject([{ spec: { agent: 'Sidecar', node: 'n0' } }]);
+    expect(made[0]?.spec).not.toHaveProperty('bootId');
+  });
+
   test('puts 100 targets of a node into one injection, and not more', () => {
     expect(admit(pods(100), { n0: aNode() }).made).toHaveLength(1);
     expect(admit(pods(101), { n0: aNode() }).made.map(({ spec }) => spec.targets.length)).toEqual([100, 1]);
@@ -263,6 +269,25 @@ describe('while a fault of agents is on', () => {
     expect(reasonsOf(decision)).toEqual(['AgentMissing']);
     expect(decision.status.findings?.[0]?.message).toContain("Step 'slow' has lost an agent: the agent of node n0");
     expect(decision.status.stage).toBe('Reverting');
+  });
+
+  test('what can not be proven to be off is said after a minute, with its node and what is wrong there', () => {
+    const first = look({}, { n0: silent });
+    const injection = anInjection({ step: 'slow', agent: 'Node', node: 'n0', state: 'Revert' }, ['Confirmed']);
+    const run = aRun({
+      template: { method, hypothesis: [] },
+      metadata: { finalizers: ['squall.dev/revert'] },
+      status: first.status,
+    });
+    const observed = { facts: { slow: slowFacts }, injections: [injection], nodes: new Map([['n0', silent]]) };
+    const at = (seconds: number) => decideRun(anObservation(run, observed), START + 10_000 + seconds * 1000);
+    expect(at(59).status.findings).toHaveLength(1);
+    const { status } = at(60);
+    expect(status.findings?.map(({ reason }) => reason)).toEqual(['AgentMissing', 'CleanupUnproven']);
+    expect(status.findings?.[1]?.message).toContain(
+      'on node n0, targets pod-0; the agent of node n0 has not been heard of for 40s',
+    );
+    expect(status.conditions?.find(({ type }) => type === 'Reverted')?.status).toBe('Unknown');
   });
 
   test('an agent that can not be looked up any more does not count as silent', () => {

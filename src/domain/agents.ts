@@ -79,9 +79,14 @@ export function carry(
     }
     const choice = chooseAgent(step, pod, facts);
     if ('reason' in choice) refused.push(choice);
-    else carried.push({ pod, agent: choice.agent, ...(facts.bootId !== undefined && { bootId: facts.bootId }) });
+    else carried.push({ pod, ...choice, ...bootOf(choice.agent, facts) });
   }
   return unknown > 0 ? undefined : { carried, refused };
+}
+
+/** Only agents of nodes see to it that nothing is put on in another boot than the one it was meant for. */
+function bootOf(agent: Agent, { bootId }: NodeFacts): { bootId?: string } {
+  return agent === 'Node' && bootId !== undefined ? { bootId } : {};
 }
 
 /** Says of a step why nobody can put its fault on some of its targets: each reason once, and not too many of them. */
