@@ -7,8 +7,9 @@ mount -t cgroup2 cgroup2 /sys/fs/cgroup
 mount -t tmpfs tmpfs /run
 mount -t tmpfs tmpfs /tmp
 mount -o ro /dev/vdb /suite
-# Other modules load by themselves when they are first needed; ifb would make two devices then.
-modprobe veth
+# Other modules load by themselves when they are first needed. Of these two the second user fails while the first waits.
+modprobe -a veth nf_tables
+# Would make two devices by itself.
 modprobe ifb numifbs=0
 ip link set lo up
 stty -F /dev/ttyS1 raw

@@ -7,7 +7,7 @@ import type { KernelPackage } from './kernel-package.js';
 import { output } from './output.js';
 
 /** What the machine can run, taken from this one. Whatever else a shell needs is busybox's. */
-const programs = ['ip', 'tc', 'nft', 'ping', 'nsenter', 'unshare', 'sleep'];
+const programs = ['ip', 'tc', 'nft', 'ping', 'nsenter', 'unshare', 'sleep', 'cat'];
 /** In the order they depend on each other. */
 const diskModules = [
   'virtio/virtio_ring',

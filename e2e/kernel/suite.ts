@@ -5,7 +5,7 @@ import type { CaseReport } from './report.js';
 
 // What is run inside of the virtual machine: all cases in one process, as a new one takes seconds there.
 
-const CASE_SECONDS = 120;
+const CASE_SECONDS = 240;
 /** Cases at a time, each with pods of its own: most of a case is waiting for packets. */
 const LANES = 2;
 
