@@ -8,13 +8,21 @@ import { version } from './version.js';
 /** A cluster that has just been started may take a while to answer. */
 const API_SERVER_WITHIN_MILLISECONDS = 30_000;
 
+/** Options of `squall controller`. */
+export interface ControllerCommandOptions extends ClusterOptions {
+  debug?: boolean;
+  /** The image that Squall runs from, for sidecars. */
+  image?: string;
+}
+
 /** `squall controller`: carries out runs until SIGTERM or SIGINT, and then hands over. */
-export async function controllerCommand(options: ClusterOptions & { debug?: boolean }, _io: Io): Promise<number> {
+export async function controllerCommand(options: ControllerCommandOptions, _io: Io): Promise<number> {
   const log = createLog(options.debug ? 'debug' : 'info');
   const connection = await connectToSquall(options, 'controller', API_SERVER_WITHIN_MILLISECONDS);
   try {
     await ensureNamespace(connection);
-    const controller = await startController(connection, log);
+    const image = options.image ?? process.env.SQUALL_IMAGE;
+    const controller = await startController(connection, log, image ? { image } : undefined);
     log.info(
       { version, server: connection.cluster.server, namespace: connection.systemNamespace },
       'Controller started',

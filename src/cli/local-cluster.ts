@@ -1,4 +1,6 @@
+import { fileURLToPath } from 'node:url';
 import type { Controller } from '../controller/controller.js';
+import type { SidecarImage } from '../controller/sidecars/container.js';
 import type { Abilities } from '../faults/abilities.js';
 import { clusterAt } from '../kubernetes/kubeconfig.js';
 import { type Cluster, startCluster } from '../sandbox/cluster.js';
@@ -58,7 +60,8 @@ export async function startLocalCluster(options: {
     await installCrds(connection.client);
     await ensureNamespace(connection);
     options.signal?.throwIfAborted();
-    if (options.controller) local.controller = await startController(connection, createLog('silent'));
+    if (options.controller)
+      local.controller = await startController(connection, createLog('silent'), sidecarsIn(cluster));
     if (options.agents && cluster.isolation === 'namespaces') {
       const nodes = Array.from({ length: options.nodes }, (_, index) => `n${index + 1}`);
       local.abilities = await startAgents(connection, cluster, nodes, options.signal);
@@ -68,6 +71,12 @@ export async function startLocalCluster(options: {
     await local.stop();
     throw error;
   }
+}
+
+/** Where pods have networks of their own, sidecars run from this program: there are no images. */
+function sidecarsIn({ isolation }: Cluster): SidecarImage | undefined {
+  if (isolation !== 'namespaces') return undefined;
+  return { image: 'squall', command: [process.execPath, fileURLToPath(new URL('./squall.js', import.meta.url))] };
 }
 
 /** Whether pods of an embedded cluster have namespaces, and what that means, in a line for people. */

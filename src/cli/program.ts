@@ -131,6 +131,7 @@ function addServerVerbs(program: Command, io: Io, run: Run): void {
   program
     .command('controller')
     .description('carry out runs; stays in the foreground')
+    .option('--image <name>', 'the image that Squall runs from, for sidecars (default: $SQUALL_IMAGE)')
     .option('--debug', 'log more')
     .action((_options, command: Command) =>
       run(import('./controller.js').then(({ controllerCommand }) => controllerCommand(command.optsWithGlobals(), io))),

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import { Controller } from '../controller/controller.js';
+import type { SidecarImage } from '../controller/sidecars/container.js';
 import { ApiError } from '../kubernetes/errors.js';
 import { namespaces } from '../kubernetes/resource.js';
 import { addressPolicy, type Connection } from './connect.js';
@@ -8,8 +9,15 @@ import { newIdentity } from './identity.js';
 /** The bundle of the probe worker lies beside this one. */
 export const probeWorker = new URL('./probe-worker.js', import.meta.url);
 
-/** Starts a controller in this process. It stands by at once, and acts when it leads. */
-export async function startController(connection: Connection, log: Logger): Promise<Controller> {
+/**
+ * Starts a controller in this process. It stands by at once, and acts when it leads.
+ * @param sidecars what sidecars run from; left out: there can be none
+ */
+export async function startController(
+  connection: Connection,
+  log: Logger,
+  sidecars?: SidecarImage,
+): Promise<Controller> {
   const controller = new Controller({
     client: connection.client,
     namespace: connection.systemNamespace,
@@ -17,6 +25,7 @@ export async function startController(connection: Connection, log: Logger): Prom
     workerUrl: probeWorker,
     policy: await addressPolicy(connection),
     log,
+    ...(sidecars && { sidecars }),
   });
   controller.start();
   return controller;

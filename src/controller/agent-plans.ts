@@ -18,26 +18,30 @@ const notInSidecars: Partial<Abilities> = {
   processes: 'a sidecar does not see the processes of other containers',
 };
 
+/** Where no agent has tried what the kernel can do, the sidecar finds out. */
+export const untriedAbilities: Abilities = {
+  ...(Object.fromEntries(abilities.map((ability) => [ability, ''])) as Abilities),
+  ...notInSidecars,
+};
+
 /**
  * What of a method agents with these abilities can't carry out.
  *
  * @param text the abilities as they stand on an agent's Lease, which anything may have written; `''`: there is no agent
- * @param noSidecars why the pods' namespace admits no sidecars; undefined: it does
+ * @param noSidecars why there can be no sidecars in the pods' namespace; undefined: there can
  */
 export function plansFor(method: readonly Step[], text: string, noSidecars?: string): Plans {
   const plans: Plans = { refusals: {}, sidecarRefusals: {} };
   const has = parseAbilities(text);
-  const everything = Object.fromEntries(abilities.map((ability) => [ability, ''])) as Abilities;
-  // Where no agent has tried what the kernel can do, the sidecar finds out.
-  const inSidecar = { ...(text === '' ? everything : has), ...notInSidecars };
+  const inSidecar = text === '' ? untriedAbilities : { ...has, ...notInSidecars };
   for (const step of method) {
     const { fault, params } = faultOf(step);
     if (fault.by !== 'Agent') continue;
     const plan = fault.plan(params, has);
     if ('refusal' in plan) plans.refusals[step.name] = plan.refusal;
     const other = fault.sidecar ? fault.plan(params, inSidecar) : { refusal: `${fault.name} needs a node agent` };
-    if (noSidecars !== undefined) plans.sidecarRefusals[step.name] = noSidecars;
-    else if ('refusal' in other) plans.sidecarRefusals[step.name] = other.refusal;
+    const refusal = 'refusal' in other ? other.refusal : noSidecars;
+    if (refusal !== undefined) plans.sidecarRefusals[step.name] = refusal;
   }
   return plans;
 }

@@ -6,6 +6,7 @@ import type { NodeWatch } from './node-watch.js';
 import type { Prober } from './prober.js';
 import type { RunRecords } from './run-records.js';
 import type { RunTargets } from './run-targets.js';
+import type { SidecarImage } from './sidecars/container.js';
 
 /** This process may not act any more: another one may lead. */
 export class NotLeadingError extends Error {
@@ -30,6 +31,8 @@ export interface Context {
   events: EventRecorder;
   records: RunRecords;
   log: Logger;
+  /** What sidecars run from; undefined: there can be none. */
+  sidecars: SidecarImage | undefined;
 }
 
 /** The kinds of keys in the work queue. */

@@ -20,6 +20,7 @@ import type { FinishedRun, LiveRun } from './projections.js';
 import { RunReconciler } from './run-reconciler.js';
 import { RunRecords } from './run-records.js';
 import { RunTargets } from './run-targets.js';
+import type { SidecarImage } from './sidecars/container.js';
 
 /** How many objects are worked on at once. */
 const WORKERS = 8;
@@ -40,6 +41,8 @@ export interface ControllerOptions {
   /** Where probes must not go. */
   policy: AddressPolicy;
   log: Logger;
+  /** What sidecars run from; left out: there can be none. */
+  sidecars?: SidecarImage;
   /** For tests: a shorter Lease. Milliseconds. */
   lease?: { leaseDurationMs: number; renewEveryMs: number; renewDeadlineMs: number };
 }
@@ -73,6 +76,7 @@ export class Controller {
       namespace,
       caches,
       log,
+      sidecars: options.sidecars,
       targets: new RunTargets(client, (uid) => this.#enqueueRun(uid), onError),
       nodes: new NodeWatch(client, namespace, (uid) => this.#enqueueRun(uid), onError),
       prober: new Prober(this.#runner, () => client.clock.now()),

@@ -43,13 +43,18 @@ export function gatherRun(context: Context, run: ExperimentRun, memory: RunMemor
 }
 
 /** What is known of the nodes the last decision has asked for. */
-function nodeFacts({ nodes }: Context, { metadata, spec }: ExperimentRun, memory: RunMemory): Map<string, NodeFacts> {
+function nodeFacts(
+  { nodes, sidecars }: Context,
+  { metadata, spec }: ExperimentRun,
+  memory: RunMemory,
+): Map<string, NodeFacts> {
   const facts = new Map<string, NodeFacts>();
   const space = nodes.namespace(metadata.namespace ?? '');
   if (!space) return facts;
+  const noSidecars = sidecars ? space.refusal : 'the controller was not told their image (--image or SQUALL_IMAGE)';
   const plansOf = ({ abilities }: NodeRecord) => {
-    const key = `${space.refusal ?? ''}\n${abilities}`;
-    const plans = memory.plans.get(key) ?? plansFor(spec.template.method, abilities, space.refusal);
+    const key = `${noSidecars ?? ''}\n${abilities}`;
+    const plans = memory.plans.get(key) ?? plansFor(spec.template.method, abilities, noSidecars);
     memory.plans.set(key, plans);
     return plans;
   };

@@ -22,6 +22,7 @@ import { NotDoneError, perform } from './perform.js';
 import { type KnownPod, projectPod } from './projections.js';
 import { injections } from './resources.js';
 import { deleteInjection, setInjectionState } from './run-actions.js';
+import { SidecarReconciler } from './sidecars/reconciler.js';
 
 /** How many targets of one injection are worked on at once. */
 const TARGETS_AT_ONCE = 20;
@@ -41,14 +42,16 @@ interface Memory {
 export class InjectionReconciler {
   readonly #memory = new Map<string, Memory>();
   readonly #lifeCycles: LifeCycleReconciler;
+  readonly #sidecars: SidecarReconciler;
 
   constructor(readonly context: Context) {
     this.#lifeCycles = new LifeCycleReconciler(context);
+    this.#sidecars = new SidecarReconciler(context);
   }
 
   /** How many injections are remembered. */
   get size(): number {
-    return this.#memory.size + this.#lifeCycles.size;
+    return this.#memory.size + this.#lifeCycles.size + this.#sidecars.size;
   }
 
   /** `key` is `namespace/name`. */
@@ -58,15 +61,26 @@ export class InjectionReconciler {
     if (!injection) {
       this.#memory.delete(key);
       this.#lifeCycles.forget(key);
+      this.#sidecars.forget(key);
       return undefined;
     }
     switch (injection.spec.agent) {
       case undefined:
         return this.#carryOut(key, injection);
-      case 'Node':
       case 'Sidecar':
+        return this.#bySidecar(key, injection);
+      case 'Node':
         return this.#lifeCycles.reconcile(key, injection, this.#liveRun(injection));
     }
+  }
+
+  async #bySidecar(key: string, injection: Injection): Promise<ReconcileResult | undefined> {
+    const run = this.#liveRun(injection);
+    const soon = await this.#sidecars.reconcile(key, injection, run);
+    const { namespace, name } = injection.metadata;
+    const latest = this.context.caches.injections.get(namespace, name);
+    const later = latest && (await this.#lifeCycles.reconcile(key, latest, run));
+    return soon ?? later;
   }
 
   async #carryOut(key: string, injection: Injection): Promise<ReconcileResult | undefined> {
@@ -90,6 +104,7 @@ export class InjectionReconciler {
   reset(): void {
     this.#memory.clear();
     this.#lifeCycles.reset();
+    this.#sidecars.reset();
   }
 
   #remember(key: string, injection: Injection): Memory {

@@ -55,6 +55,14 @@ export const controllerNeeds: readonly ControllerNeed[] = [
     why: 'where probes and peers are',
   },
   { group: '', resource: 'nodes', verbs: ['get'], namespaces: 'All', why: 'whether a node was started anew' },
+  {
+    group: '',
+    resource: 'pods/ephemeralcontainers',
+    verbs: ['patch'],
+    namespaces: 'All',
+    why: 'to put faults on by sidecars',
+  },
+  { group: '', resource: 'pods/log', verbs: ['get'], namespaces: 'All', why: 'what sidecars see while they run' },
   { group: '', resource: 'namespaces', verbs: ['get'], namespaces: 'All', why: 'the Pod Security level of targets' },
   { group: '', resource: 'events', verbs: ['create', 'patch'], namespaces: 'All', why: 'to tell what happened' },
   ...faults.flatMap((fault) =>

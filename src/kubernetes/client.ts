@@ -230,6 +230,17 @@ export class Client {
     });
   }
 
+  /** The last line of a container's log; parsed when it is JSON. Of a line that is too long only the beginning. */
+  async lastLine(
+    namespace: string,
+    name: string,
+    { container, limitBytes }: { container: string; limitBytes: number },
+    options: CallOptions = {},
+  ): Promise<Json> {
+    const path = objectPath(pods, namespace, name, 'log');
+    return this.#call(options, { method: 'GET', path, query: { container, tailLines: 1, limitBytes } });
+  }
+
   /**
    * Evicts a pod, which respects its PodDisruptionBudgets.
    * @throws ApiError `isDisruptionBudget` when a budget forbids it now; this is not tried again

@@ -12,6 +12,7 @@ import { installCrds } from '../cli/install-crds.js';
 import { ensureNamespace } from '../cli/start-controller.js';
 import { Controller } from '../controller/controller.js';
 import { experimentRuns, injections, safetyPolicies } from '../controller/resources.js';
+import type { SidecarImage } from '../controller/sidecars/container.js';
 import { Client } from '../kubernetes/client.js';
 import { clusterAt } from '../kubernetes/kubeconfig.js';
 import { deployments, type Json, type KubeObject, namespaces } from '../kubernetes/resource.js';
@@ -85,6 +86,14 @@ export function startControllerProcess(
   });
   const ended = once(child, 'exit').then(() => undefined);
   return { child, identity, log: () => text, kill: () => child.kill('SIGKILL'), ended };
+}
+
+/** How a test's controller is made. */
+export interface TestControllerOptions {
+  server?: string;
+  lease?: typeof shortLease;
+  qps?: number;
+  sidecars?: SidecarImage;
 }
 
 /** A simulated cluster with Squall's kinds, and what tests do to it. */
@@ -206,7 +215,7 @@ export class TestCluster {
   }
 
   /** Starts a controller in this process, with a connection of its own; stopped with the cluster unless it was before. */
-  controller(options: { server?: string; lease?: typeof shortLease; qps?: number } = {}): Controller {
+  controller(options: TestControllerOptions = {}): Controller {
     this.#controllers += 1;
     const identity = `controller-${this.#controllers}`;
     const { server = this.cluster.url, qps = 200 } = options;
@@ -219,6 +228,7 @@ export class TestCluster {
       policy: { blockLoopback: false, blocked: [] },
       log: pino({ level: 'silent' }),
       lease: options.lease ?? shortLease,
+      ...(options.sidecars && { sidecars: options.sidecars }),
     });
     controller.start();
     let stopped: Promise<void> | undefined;

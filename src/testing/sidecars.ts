@@ -49,6 +49,7 @@ export class Sidecars {
       milliseconds: 60_000,
       startBy: Date.now() + 60_000,
       onDrift: 'Reapply',
+      drifts: 0,
       ...more,
     };
   }
@@ -61,7 +62,7 @@ export class Sidecars {
   ): TestSidecar {
     const messages = join(this.#folder, String(this.#children.length));
     const [verb = '', alone] = what.split(' ');
-    const args = [this.#program.file, verb, encodeOrder(order), ...(alone ? ['--alone'] : [])];
+    const args = [this.#program.file, 'sidecar', verb, '--fault', encodeOrder(order), ...(alone ? ['--alone'] : [])];
     const child = spawn('nsenter', [`--net=/proc/${pid}/ns/net`, '--', process.execPath, ...args], {
       stdio: ['ignore', 'pipe', 'inherit'],
       env: { SQUALL_TERMINATION_LOG: messages },

@@ -46,13 +46,14 @@ export async function holdOrder(order: SidecarOrder, tools: SidecarTools): Promi
 class Hold {
   readonly #order: SidecarOrder;
   readonly #tools: SidecarTools;
-  #seen: Seen = { drifts: 0, effective: false, evidence: {} };
+  #seen: Seen;
   #told = '';
   #problem: string | undefined;
 
   constructor(order: SidecarOrder, tools: SidecarTools) {
     this.#order = order;
     this.#tools = tools;
+    this.#seen = { drifts: order.drifts, effective: false, evidence: {} };
   }
 
   async run(): Promise<SidecarReport> {
