@@ -1,5 +1,6 @@
 import { SIDECAR_PREFIX } from '../../api/labels.js';
 import { decodeOrder, parseReport, type SidecarReport } from '../../faults/sidecar.js';
+import { podIPsOf } from '../../kubernetes/pod.js';
 import type { Json, KubeObject } from '../../kubernetes/resource.js';
 
 /** Where the program of sidecars is. */
@@ -18,9 +19,10 @@ export interface Sidecar {
   name: string;
   /** The order it was given, as an argument. */
   fault: string;
-  /** Of its order; without end when that can't be read. */
+  /** Of its order; without end when that can't be read, and then without addresses. */
   milliseconds: number;
   startBy: number;
+  podIPs: readonly string[];
   state: 'Waiting' | 'Running' | 'Ended';
   /** Why it waits or how it ended, in the kubelet's words. */
   words: string;
@@ -35,6 +37,8 @@ export interface SidecarView {
   /** Those that put it on and those that take it back, the oldest first. */
   hold: readonly Sidecar[];
   revert: readonly Sidecar[];
+  /** The pod's addresses now. */
+  podIPs: readonly string[];
   /** Whether the pod is on its way out. */
   isTerminating: boolean;
   /** Whether the kubelet says that every container has ended for good. */
@@ -97,6 +101,7 @@ export function viewOf(pod: KubeObject, id: string): SidecarView {
   return {
     hold: found('hold'),
     revert: found('revert'),
+    podIPs: podIPsOf(pod),
     isTerminating: metadata.deletionTimestamp !== undefined,
     hasEnded:
       (status?.phase === 'Succeeded' || status?.phase === 'Failed' || metadata.deletionTimestamp !== undefined) &&
@@ -119,7 +124,7 @@ function sidecarOf(container: Json, status: Json): Sidecar {
   return {
     name: container.name,
     fault,
-    ...timesOf(fault),
+    ...partsOf(fault),
     state: terminated ? 'Ended' : running ? 'Running' : 'Waiting',
     words: wordsOf(terminated ?? waiting),
     startedAt: Number.isFinite(startedAt) ? startedAt : 0,
@@ -127,13 +132,13 @@ function sidecarOf(container: Json, status: Json): Sidecar {
   };
 }
 
-function timesOf(fault: string): Pick<Sidecar, 'milliseconds' | 'startBy'> {
+function partsOf(fault: string): Pick<Sidecar, 'milliseconds' | 'startBy' | 'podIPs'> {
   try {
-    const { milliseconds, startBy } = decodeOrder(fault);
-    return { milliseconds, startBy };
+    const { milliseconds, startBy, podIPs } = decodeOrder(fault);
+    return { milliseconds, startBy, podIPs };
   } catch {
     // Another version of ours, or somebody else, may have written it.
-    return { milliseconds: Number.POSITIVE_INFINITY, startBy: Number.POSITIVE_INFINITY };
+    return { milliseconds: Number.POSITIVE_INFINITY, startBy: Number.POSITIVE_INFINITY, podIPs: [] };
   }
 }
 

@@ -174,9 +174,16 @@ function backward(facts: SidecarFacts, view: SidecarView): Partial<SidecarJudgem
       return neverStarted(facts, current);
     case 'Running':
       return view.isTerminating || endsSoon(facts, current) ? {} : takeBack(view, current, false);
-    case 'Ended':
-      return takeBack(view, current, true);
+    case 'Ended': {
+      const message = 'the network of the pod was made anew';
+      return isAnew(view, current) ? { over: { state: 'Reverted', message } } : takeBack(view, current, true);
+    }
   }
+}
+
+/** A pod whose sandbox was made anew has other addresses as a rule; nothing is left in the network it had. */
+function isAnew({ podIPs }: SidecarView, { podIPs: ordered }: Sidecar): boolean {
+  return podIPs.length > 0 && ordered.length > 0 && !podIPs.some((address) => ordered.includes(address));
 }
 
 function proven({ hold, revert }: SidecarView, { report }: Sidecar): Over {

@@ -1,4 +1,4 @@
-import type { Injection, Target, TargetStatus } from '../../api/injection.js';
+import { type Injection, isCertainlyOff, type Target, type TargetStatus } from '../../api/injection.js';
 import { recordId } from '../../domain/record-id.js';
 import { MAX_REPORT_BYTES, parseReport, type SidecarReport } from '../../faults/sidecar.js';
 import { ApiError } from '../../kubernetes/errors.js';
@@ -141,6 +141,6 @@ export class SidecarObserver {
 function isOpen(status: TargetStatus | undefined, back: boolean): boolean {
   // Somebody may have emptied the status.
   if (!status) return back;
-  if (status.state === 'Missed' || status.state === 'Reverted') return false;
+  if (isCertainlyOff(status.state)) return false;
   return back || status.state !== 'Failed';
 }

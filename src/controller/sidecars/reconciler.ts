@@ -169,6 +169,7 @@ export class SidecarReconciler {
       if ('pod' in added) {
         known.pod = added.pod;
         known.view = viewOf(added.pod, id);
+        delete known.notUndone;
         log.info(
           { injection: injection.metadata.name, pod: `${target.namespace}/${target.name}`, container: name },
           'Sidecar added',
