@@ -282,6 +282,7 @@ export class Agent {
 const notes: { [State in TargetState]?: { type: 'Normal' | 'Warning'; reason: string } } = {
   Applying: { type: 'Warning', reason: 'FaultVanished' },
   Confirmed: { type: 'Normal', reason: 'FaultInjected' },
+  Refused: { type: 'Warning', reason: 'FaultRefused' },
   Failed: { type: 'Warning', reason: 'FaultFailed' },
   Reverted: { type: 'Normal', reason: 'FaultReverted' },
 };

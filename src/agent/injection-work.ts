@@ -1,4 +1,11 @@
-import type { Ended, Injection, InjectionStatus, Target, TargetState } from '../api/injection.js';
+import {
+  type Ended,
+  type Injection,
+  type InjectionStatus,
+  isCertainlyOff,
+  type Target,
+  type TargetState,
+} from '../api/injection.js';
 import {
   type AgentAction,
   type AgentInjectionDecision,
@@ -16,7 +23,7 @@ const RETRY: BackoffLimits = { baseMs: 250, maxMs: 5_000 };
 
 /** Whether a target is in a state in which nothing is on it, nor on its way there. */
 export function isOver(state: TargetState): boolean {
-  return state === 'Missed' || state === 'Failed' || state === 'Reverted';
+  return isCertainlyOff(state) || state === 'Failed';
 }
 
 /** What is being done to one target, or will be tried again. */

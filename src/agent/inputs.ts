@@ -32,7 +32,9 @@ export class InjectionInputs {
       includeKubelet ? [] : this.#exemptions(place, pod),
     ]);
     if (isFirst && found && found.ranges.length + found.endpoints.length === 0) {
-      throw new RefusedError('the peers stand for no address at present: no traffic would be hit');
+      throw new RefusedError(
+        'the peers stand for no address at present, so that no traffic would be hit: see what `peers` names',
+      );
     }
     return { ...(found && { peers: found }), ...(spared && { except: spared }), exempt };
   }

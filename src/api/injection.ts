@@ -44,11 +44,17 @@ export type InjectionState = (typeof injectionStates)[number];
 /**
  * How far a fault is on one target. `Applying` is the intent, recorded before the effect; `Confirmed` means the API
  * server or agent took it; `Effective` means it was seen to have happened; `Missed` targets were never hit: gone before any
- * effect, or the fault was taken back first; `Reverted` means the effect is proven gone.
+ * effect, or the fault was taken back first; `Refused` ones were not touched, for they can't carry the fault; `Reverted`
+ * means the effect is proven gone.
  */
-export const targetStates = ['Applying', 'Confirmed', 'Effective', 'Missed', 'Failed', 'Reverted'] as const;
+export const targetStates = ['Applying', 'Confirmed', 'Effective', 'Missed', 'Refused', 'Failed', 'Reverted'] as const;
 /** How far a fault is on one target. */
 export type TargetState = (typeof targetStates)[number];
+
+/** Whether it is known for certain that nothing of the fault is on a target in this state, nor will be. */
+export function isCertainlyOff(state: TargetState | undefined): boolean {
+  return state === 'Missed' || state === 'Refused' || state === 'Reverted';
+}
 
 /** The schema of {@link Evidence}. */
 export const evidence = object('What shows that the fault is on, counted since it was applied.', {

@@ -36,7 +36,8 @@ export const reasons = {
   },
   NotSupported: {
     verdict: 'Inconclusive',
-    meaning: 'A node or pod can not carry the fault, such as a kernel without netem; nothing was injected.',
+    meaning:
+      'A node or pod can not carry the fault, such as with a kernel without netem or peers without an address; nothing was injected.',
   },
   FaultLost: {
     verdict: 'Inconclusive',

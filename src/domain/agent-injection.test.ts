@@ -79,7 +79,13 @@ describe('a target on which the fault is wanted', () => {
       'Confirmed',
     ],
     ['is effective at once when that shows', { state: 'Applying', outcome: done, seen: effective }, 'Effective'],
-    ['failed when it was refused', { state: 'Applying', outcome: refused }, 'Failed'],
+    ['was refused before anything was touched', { state: 'Applying', outcome: refused }, 'Refused'],
+    ['failed when something may have been on', { state: 'Applying', outcome: refused, intended: true }, 'Failed'],
+    [
+      'failed when it was refused where it had vanished',
+      { state: 'Applying', outcome: refused, status: { drifts: 1 } },
+      'Failed',
+    ],
     ['was missed when it was gone before', { state: 'Applying', outcome: gone }, 'Missed'],
     ['was missed when its namespace is gone before', { state: 'Applying', gone: true }, 'Missed'],
     [
@@ -104,6 +110,7 @@ describe('a target on which the fault is wanted', () => {
       'Reverted',
     ],
     ['is left alone when it failed', { state: 'Failed' }, 'Failed'],
+    ['is left alone when it was refused', { state: 'Refused' }, 'Refused'],
     ['is left alone when it was missed', { state: 'Missed' }, 'Missed'],
     ['is never hit again when it was reverted', { state: 'Reverted' }, 'Reverted'],
     [

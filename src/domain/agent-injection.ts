@@ -1,4 +1,12 @@
-import type { Ended, Evidence, Injection, InjectionStatus, Target, TargetStatus } from '../api/injection.js';
+import {
+  type Ended,
+  type Evidence,
+  type Injection,
+  type InjectionStatus,
+  isCertainlyOff,
+  type Target,
+  type TargetStatus,
+} from '../api/injection.js';
 import { shortened, timestamp } from './draft.js';
 import type { Outcome } from './injection.js';
 
@@ -65,6 +73,8 @@ const MAX_MESSAGE = 256;
  *         │           │ refused ▶ Failed ─┐    │ drift: put on again, or ended
  *         └─▶ Missed ◀┴ target gone       └────┴─ wanted back, or ended ─▶ Reverted
  *
+ * What is refused before there is an undo record is `Refused` rather than `Failed`: nothing was touched.
+ *
  * @param now milliseconds since the epoch, in API-server time
  */
 export function decideAgentInjection(observed: AgentInjectionObserved, now: number): AgentInjectionDecision {
@@ -102,7 +112,7 @@ function decideTarget(
   now: number,
 ): Next {
   const over = observed.over?.get(target.uid);
-  if (over && before && (back ? !isProven(before) : isOpen(before))) {
+  if (over && before && (back ? !isCertainlyOff(before.state) : isOpen(before))) {
     const last = withSighting(before, observed.sightings.get(target.uid), now);
     return { entry: entered(target, last, over.state, now, over.message) };
   }
@@ -121,13 +131,8 @@ function decideTarget(
   }
 }
 
-/** Whether nothing of the fault is left on a target. */
-function isProven({ state }: TargetStatus): boolean {
-  return state === 'Missed' || state === 'Reverted';
-}
-
-function isOpen(before: TargetStatus): boolean {
-  return !isProven(before) && before.state !== 'Failed';
+function isOpen({ state }: TargetStatus): boolean {
+  return !isCertainlyOff(state) && state !== 'Failed';
 }
 
 function applying(observed: AgentInjectionObserved, target: Target, before: TargetStatus, now: number): Next {
@@ -138,7 +143,8 @@ function applying(observed: AgentInjectionObserved, target: Target, before: Targ
     return { entry: withSighting(entered(target, before, 'Confirmed', now), observed.sightings.get(target.uid), now) };
   }
   if (outcome.result === 'gone') return { entry: goneFrom(observed, before, target, now) };
-  return { entry: entered(target, before, 'Failed', now, outcome.message) };
+  const isUntouched = before.drifts === undefined && !observed.intended.has(target.uid);
+  return { entry: entered(target, before, isUntouched ? 'Refused' : 'Failed', now, outcome.message) };
 }
 
 function held(observed: AgentInjectionObserved, target: Target, before: TargetStatus, now: number): Next {
@@ -179,7 +185,7 @@ function backward(
     if (observed.intended.has(target.uid)) return { entry: entered(target, before, 'Applying', now) };
     return { entry: entered(target, before, 'Missed', now, 'the fault was taken back first') };
   }
-  if (isProven(before)) return { entry: before };
+  if (isCertainlyOff(before.state)) return { entry: before };
   const last = withSighting(before, observed.sightings.get(target.uid), now);
   if (observed.oneShot && before.state !== 'Applying') return { entry: last };
   const outcome = observed.gone.has(target.uid) ? ({ result: 'gone' } as const) : observed.undone.get(target.uid);

@@ -45,7 +45,8 @@ export function chooseAgent(step: Step, pod: Pod, node: NodeFacts): { agent: Age
   const hint = missing
     ? `; ${node.hint ?? 'see whether the DaemonSet of the agents runs there and tolerates its taints'}`
     : '';
-  const alternative = step.agent === 'Node' ? '' : `; and as a sidecar, ${inSidecar}`;
+  const isSame = step.agent === 'Node' || noSidecar === node.refusals[step.name];
+  const alternative = isSame ? '' : `; and as a sidecar, ${inSidecar}`;
   return { reason: missing ? 'AgentMissing' : 'NotSupported', why: `${unable}${hint}${alternative}` };
 }
 

@@ -1,4 +1,5 @@
 import type { Step } from '../api/experiment.js';
+import { isCertainlyOff } from '../api/injection.js';
 import { parseDuration } from '../stats/duration.js';
 import { silence } from './agents.js';
 import { LOOK_MILLISECONDS, type RunDraft } from './draft.js';
@@ -55,7 +56,7 @@ function reportUnproven(draft: RunDraft): void {
     if (isClean(injection, draft.observed.facts[injection.spec.step]?.oneShot ?? false)) continue;
     const states = targetStates([injection]);
     const failed = states.find(({ state }) => state === 'Failed');
-    const left = states.filter(({ state }) => state !== 'Missed' && state !== 'Reverted').map(({ name }) => name);
+    const left = states.filter(({ state }) => !isCertainlyOff(state)).map(({ name }) => name);
     const { node } = injection.spec;
     const facts = node === undefined ? undefined : draft.observed.nodes.get(node);
     const silent = node !== undefined && facts && silence(node, facts);

@@ -1,5 +1,6 @@
 import type { Step } from '../api/experiment.js';
 import type { StepStatus } from '../api/experiment-run.js';
+import { isCertainlyOff } from '../api/injection.js';
 import { carry, wordsOf } from './agents.js';
 import type { RunDraft } from './draft.js';
 import { inDrawingOrder, isFollowable } from './draw.js';
@@ -21,7 +22,7 @@ export function follow(draft: RunDraft, step: Step, status: StepStatus): void {
   if (!step.targets.follow || fault.oneShot || !pods) return;
   const states = targetStates(recordedInjections(draft, step));
   // What has not been proven to be gone may still be on.
-  const on = states.filter(({ state }) => state !== 'Missed' && state !== 'Reverted');
+  const on = states.filter(({ state }) => !isCertainlyOff(state));
   const missing = wantedAtOnce(draft, step) - on.length;
   if (missing <= 0) return;
   const known = new Set(states.map(({ uid }) => uid));

@@ -1,4 +1,4 @@
-import type { Injection, InjectionStatus, TargetStatus } from '../api/injection.js';
+import { type Injection, type InjectionStatus, isCertainlyOff, type TargetStatus } from '../api/injection.js';
 import { timestamp } from './draft.js';
 import { isClean } from './progress.js';
 
@@ -63,7 +63,7 @@ function proven({ injection, bootId }: LifeCycleObserved, now: number): TargetSt
   return spec.targets.map(({ uid }) => {
     const before = known.get(uid);
     if (!before) return { uid, state: 'Missed', time, message: 'the fault was taken back first' };
-    if (before.state === 'Missed' || before.state === 'Reverted' || !isOtherBoot) return before;
+    if (isCertainlyOff(before.state) || !isOtherBoot) return before;
     return {
       ...before,
       state: 'Reverted',

@@ -94,12 +94,45 @@ describe('a step', () => {
     expect(step).toMatchObject({ state: 'Holding', confirmedTime: at(1), hit: 1, effective: 0 });
   });
 
-  test('fails the run when a target refuses', () => {
+  describe('a target that can not carry the fault', () => {
+    const reasons = (states: Parameters<typeof anInjection>[1], seconds = 1, more: Injection[] = []) => {
+      const injections = [anInjection({}, states), ...more];
+      const { draft } = advance({ statuses: [injecting], injections, chosen: states?.length ?? 1, seconds });
+      return draft.status.findings?.map(({ reason }) => reason) ?? [];
+    };
+
+    test('ends a run that has touched nothing as one that could not be tested', () => {
+      expect(reasons(['Refused'])).toEqual(['NotSupported']);
+      expect(reasons(['Missed', 'Refused'])).toEqual(['NotSupported']);
+    });
+
+    test('fails a run that has touched others', () => {
+      expect(reasons(['Refused', 'Confirmed'])).toEqual(['InjectionFailed']);
+      expect(reasons(['Refused', 'Reverted', 'Applying'])).toEqual(['InjectionFailed']);
+      expect(reasons(['Refused'], 1, [anInjection({ step: 'before' }, ['Effective'])])).toEqual(['InjectionFailed']);
+    });
+
+    test('is no verdict while others may yet be touched, for two minutes', () => {
+      expect(reasons(['Refused', 'Applying'])).toEqual([]);
+      expect(reasons(['Refused', undefined])).toEqual([]);
+      expect(reasons(['Refused', 'Applying'], 120)).toEqual(['InjectionFailed']);
+    });
+
+    test('keeps the fault from those that are not asked yet', () => {
+      const others = anInjection({ state: 'Pending', part: 1, parts: 2 }, [undefined]);
+      const injections = [anInjection({ parts: 2 }, ['Refused']), others];
+      const { draft } = advance({ statuses: [injecting], injections, chosen: 2 });
+      expect(draft.actions).toEqual([]);
+      expect(draft.found('NotSupported')).toBe(true);
+    });
+  });
+
+  test('fails the run when a fault fails on a target', () => {
     const { draft } = advance({ statuses: [injecting], injections: [anInjection({}, ['Failed'])] });
     expect(draft.found('InjectionFailed')).toBe(true);
   });
 
-  test('fails the run when a target refuses in a later round', () => {
+  test('fails the run when a fault fails in a later round', () => {
     const injections = [anInjection({}, ['Effective']), anInjection({ round: 1 }, ['Failed'])];
     const { draft } = advance({ statuses: [{ ...holding, rounds: 2 }], injections });
     expect(draft.found('InjectionFailed')).toBe(true);

@@ -61,12 +61,12 @@ function apply(draft: RunDraft, step: Step): void {
 }
 
 function confirm(draft: RunDraft, step: Step, status: StepStatus): void {
-  apply(draft, step);
   const states = targetStates(recordedInjections(draft, step));
-  if (reportFailed(draft, step, states)) return;
+  const deadline = Date.parse(status.startTime ?? draft.time) + CONFIRM_MILLISECONDS;
+  if (reportFailed(draft, step, states) || reportRefused(draft, step, states, deadline)) return;
+  apply(draft, step);
   const open = states.filter(isOpen);
   if (open.length > 0) {
-    const deadline = Date.parse(status.startTime ?? draft.time) + CONFIRM_MILLISECONDS;
     if (draft.now >= deadline) reportOpen(draft, step, open, states.length);
     draft.wakeAt(deadline);
     return;
@@ -101,7 +101,27 @@ function reportStuck(draft: RunDraft, step: Step, status: StepStatus, states: re
   else if (open.length > 0) draft.wakeAt(Math.min(...open.map(since)));
 }
 
-/** A fault that was refused on one target ends the run. Returns whether there was one. */
+/**
+ * A target that can't carry the fault ends the run: as one that can't be tested when nothing at all was touched, and that
+ * is known once the agents have said of all others how far they are. Returns whether there was one.
+ */
+function reportRefused(draft: RunDraft, { name }: Step, states: readonly KnownTarget[], deadline: number): boolean {
+  const refused = states.filter(({ state }) => state === 'Refused');
+  const [first] = refused;
+  if (!first) return false;
+  const wanted = targetStates(draft.observed.injections.filter(({ spec }) => spec.state !== 'Pending'));
+  const isTouched = wanted.some(({ hit, state }) => hit || state === 'Failed');
+  const isUnknown = wanted.some(isOpen);
+  draft.wakeAt(deadline);
+  if (!isTouched && isUnknown && draft.now < deadline) return true;
+  const where =
+    refused.length === 1 ? first.name : `${refused.length} of ${states.length} targets, such as ${first.name}`;
+  const message = `Step '${name}' can't be put on ${where}: ${first.message ?? 'no reason given'}`;
+  draft.find(isTouched || isUnknown ? 'InjectionFailed' : 'NotSupported', message);
+  return true;
+}
+
+/** A fault that failed on one target ends the run. Returns whether there was one. */
 function reportFailed(draft: RunDraft, step: Step, states: KnownTarget[]): boolean {
   const failed = states.find(({ state }) => state === 'Failed');
   if (!failed) return false;
@@ -111,9 +131,9 @@ function reportFailed(draft: RunDraft, step: Step, states: KnownTarget[]): boole
 }
 
 function hold(draft: RunDraft, step: Step, status: StepStatus): void {
-  apply(draft, step);
   const states = targetStates(recordedInjections(draft, step));
-  if (reportFailed(draft, step, states)) return;
+  if (reportFailed(draft, step, states) || reportRefused(draft, step, states, draft.now)) return;
+  apply(draft, step);
   reportStuck(draft, step, status, states);
   // Whether a one-shot fault has done its work is seen on the pods.
   if (draft.facts(step).oneShot && !draft.observed.pods) return;
@@ -188,7 +208,9 @@ function awaitRevert(draft: RunDraft, step: Step, status: StepStatus): void {
   status.endTime = draft.time;
   conclude(status, draft.injectionsOf(step.name));
   if (status.effective > 0) return;
-  const why = status.hit === 0 ? 'no target was hit' : `none of ${status.hit} targets showed the effect`;
+  const unmet =
+    status.evidence?.packets === 0 ? ', for no packet met the fault: see what `peers` and `ports` name' : '';
+  const why = status.hit === 0 ? 'no target was hit' : `none of ${status.hit} targets showed the effect${unmet}`;
   draft.find(
     'FaultNotEffective',
     `Step '${step.name}' had no effect: ${why}${status.message ? ` (${status.message})` : ''}`,

@@ -285,7 +285,7 @@ const mutants: Mutant[] = [
   {
     does: 'takes in pods for those that may still be hit',
     file: 'domain/follow.ts',
-    from: "states.filter(({ state }) => state !== 'Missed' && state !== 'Reverted')",
+    from: 'states.filter(({ state }) => !isCertainlyOff(state))',
     to: "states.filter(({ state }) => state === 'Effective')",
     by: ['S3e'],
     seed: 10,

@@ -1,6 +1,6 @@
 import type { Step } from '../api/experiment.js';
 import type { StepStatus } from '../api/experiment-run.js';
-import type { Injection, TargetState } from '../api/injection.js';
+import { type Injection, isCertainlyOff, type TargetState } from '../api/injection.js';
 import { type RunDraft, shortened } from './draft.js';
 
 /** One target of an injection; `state` is undefined while nothing was recorded of it. */
@@ -124,7 +124,5 @@ export function isClean(injection: Injection, oneShot: boolean): boolean {
   const states = targetStates([injection]).map(({ state }) => state);
   if (oneShot && states.every((state) => state !== undefined && state !== 'Applying')) return true;
   if (injection.spec.state !== 'Revert') return false;
-  return states.every(
-    (state) => state === 'Missed' || state === 'Reverted' || (oneShot && state !== undefined && state !== 'Applying'),
-  );
+  return states.every((state) => isCertainlyOff(state) || (oneShot && state !== undefined && state !== 'Applying'));
 }

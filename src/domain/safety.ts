@@ -1,5 +1,5 @@
 import type { Step } from '../api/experiment.js';
-import type { Injection } from '../api/injection.js';
+import { type Injection, isCertainlyOff } from '../api/injection.js';
 import { FINALIZER } from '../api/labels.js';
 import { digestOf } from './draw.js';
 import { admitsLeftovers, type Effect, holds, type Invariant, justFinished, type World } from './world.js';
@@ -159,7 +159,7 @@ function isSettled({ spec, status }: Injection, oneShot: boolean): boolean {
   return spec.targets.every(({ uid }) => {
     const state = states.get(uid);
     if (oneShot) return state !== undefined && state !== 'Applying';
-    return state === 'Missed' || state === 'Reverted';
+    return isCertainlyOff(state);
   });
 }
 

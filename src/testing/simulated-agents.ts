@@ -1,4 +1,4 @@
-import type { Ended, Injection, InjectionStatus, Target } from '../api/injection.js';
+import { type Ended, type Injection, type InjectionStatus, isCertainlyOff, type Target } from '../api/injection.js';
 import type { AgentInjectionObserved } from '../domain/agent-injection.js';
 import {
   isOn,
@@ -155,7 +155,7 @@ export class SimulatedAgents {
 
   #hasOpen(name: string): boolean {
     const { spec, status } = this.setting.cluster.injections.get(name) ?? {};
-    const settled = status?.targets?.filter(({ state }) => state === 'Missed' || state === 'Reverted') ?? [];
+    const settled = status?.targets?.filter(({ state }) => isCertainlyOff(state)) ?? [];
     return settled.length < (spec?.targets.length ?? 0);
   }
 
