@@ -14,12 +14,14 @@ import {
 } from '../../testing/controllers.js';
 import { processesIn } from '../../testing/machine-traces.js';
 import { until } from '../../testing/scripted-server.js';
+import type { Controller } from '../controller.js';
 
 jest.setTimeout(60_000);
 
 let bundle: ControllerBundle;
 let program: Bundled;
 let cluster: TestCluster;
+let controller: Controller;
 
 const server = `require('node:http').createServer((_, response) => response.end('here')).listen(8080, '::')`;
 /** Asks a pod without end, over a new connection each time. */
@@ -33,9 +35,13 @@ beforeAll(async () => {
   cluster = new TestCluster(await startCluster({ nodes: 1, isolation: 'namespaces' }), bundle.workerUrl);
   await installCrds(cluster.client);
   await ensureNamespace(cluster.connection);
-  const controller = cluster.controller({ sidecars: { image: 'squall', command: [process.execPath, program.file] } });
-  await until(() => controller.isLeading(), 'the controller to lead');
+  await lead();
 }, 60_000);
+
+async function lead(): Promise<void> {
+  controller = cluster.controller({ sidecars: { image: 'squall', command: [process.execPath, program.file] } });
+  await until(() => controller.isLeading(), 'the controller to lead');
+}
 
 afterAll(async () => {
   await cluster?.stop();
@@ -82,7 +88,7 @@ const run = (name: string, more: Json = {}, hypothesis: Json[] = [availableProbe
 const isOn = (pod: KubeObject) => stateOf(pod).includes('squall_');
 
 describe('a fault that a sidecar carries', () => {
-  test('is put on, seen to take effect, ends by itself, and leaves nothing', async () => {
+  test.concurrent('is put on, seen to take effect, ends by itself, and leaves nothing', async () => {
     const web = await deployPair('plain');
     const before = stateOf(web);
     await run('plain');
@@ -99,17 +105,18 @@ describe('a fault that a sidecar carries', () => {
     expect(JSON.parse(sidecar.state.terminated.message)).toMatchObject({ end: 'Over', effective: true });
   });
 
-  test('fails a hypothesis that does not hold meanwhile', async () => {
+  test.concurrent('fails a hypothesis that does not hold meanwhile', async () => {
     await cluster.deploy('broken', 1, { pod: { containers: [container(server)] } });
     const address = cluster.pods('broken')[0]!.status.podIP;
     const http = { url: `http://${address}:8080/`, timeout: '200ms' };
     const probe = { name: 'answers', http, expect: { successRate: '>= 90%' } };
-    await run('broken', { peers: null }, [probe]);
+    // No agent is there, so that a sidecar it is.
+    await run('broken', { peers: null, agent: undefined }, [probe]);
     const { status } = await cluster.finished('broken', { within: 40_000 });
     expect(status).toMatchObject({ verdict: 'Failed', reason: 'HypothesisViolated' });
   });
 
-  test('is taken back early by a second one', async () => {
+  test.concurrent('is taken back early by a second one', async () => {
     const web = await deployPair('early');
     const before = stateOf(web);
     await run('early', { duration: '10m' });
@@ -127,7 +134,7 @@ describe('a fault that a sidecar carries', () => {
     ).toEqual(['squall-agent-id', 'squall-agent-id-revert']);
   });
 
-  test('is put back by another one when the first is killed', async () => {
+  test.concurrent('is put back by another one when the first is killed', async () => {
     const web = await deployPair('killed');
     const before = stateOf(web);
     await run('killed', { duration: '8s' });
@@ -144,7 +151,7 @@ describe('a fault that a sidecar carries', () => {
     expect(stateOf(web)).toBe(before);
   });
 
-  test('ends the run when the only one is killed and it is not to be put back', async () => {
+  test.concurrent('ends the run when the only one is killed and it is not to be put back', async () => {
     const web = await deployPair('lost');
     const before = stateOf(web);
     await run('lost', { duration: '10m', onDrift: 'End' });
@@ -156,7 +163,7 @@ describe('a fault that a sidecar carries', () => {
     expect(stateOf(web)).toBe(before);
   });
 
-  test('goes with its pod, which is proof enough', async () => {
+  test.concurrent('goes with its pod, which is proof enough', async () => {
     const web = await deployPair('gone');
     await run('gone', { duration: '6s' });
     await cluster.inStage('gone', 'Holding');
@@ -166,7 +173,7 @@ describe('a fault that a sidecar carries', () => {
     expect(podOf(web)).toBeUndefined();
   });
 
-  test('is refused by what a sidecar says, and nothing is left', async () => {
+  test.concurrent('is refused by what a sidecar says, and nothing is left', async () => {
     const web = await deployPair('refused');
     const before = stateOf(web);
     await cluster.createRun('refused', {
@@ -177,5 +184,30 @@ describe('a fault that a sidecar carries', () => {
     expect(status).toMatchObject({ verdict: 'Error', reason: 'InjectionFailed' });
     expect(status?.message).toContain("no network device 'net9'");
     expect(stateOf(web)).toBe(before);
+  });
+});
+
+describe('when the controller goes', () => {
+  test('another one carries on with the same sidecar', async () => {
+    const web = await deployPair('handed-over');
+    await run('handed-over', { duration: '6s' });
+    await cluster.inStage('handed-over', 'Holding');
+    await controller.stop();
+    await lead();
+    const { status } = await cluster.finished('handed-over', { within: 40_000 });
+    expect(status).toMatchObject({ verdict: 'Passed', steps: [{ hit: 1, effective: 1 }] });
+    expect(sidecarsOf(web)).toHaveLength(1);
+  });
+
+  test('the fault ends at its time also when none comes back', async () => {
+    const web = await deployPair('alone');
+    await run('alone');
+    await cluster.inStage('alone', 'Holding');
+    expect(isOn(web)).toBe(true);
+    await controller.stop();
+    await until(() => !isOn(web), 'the fault to end', 20_000);
+    await lead();
+    const { status } = await cluster.finished('alone', { within: 40_000 });
+    expect(status?.reason).not.toMatch(/Cleanup/);
   });
 });
