@@ -28,6 +28,7 @@ export default {
     },
     { ...shared, displayName: 'kernel', testMatch: ['<rootDir>/src/**/*.kernel.test.ts'] },
     { ...shared, displayName: 'virtual-machine', testMatch: ['<rootDir>/e2e/kernel/*.test.ts'] },
+    { ...shared, displayName: 'crash', testMatch: ['<rootDir>/e2e/crash/*.test.ts'] },
     { ...shared, displayName: 'e2e', testMatch: ['<rootDir>/e2e/*.test.ts'] },
   ],
 };
