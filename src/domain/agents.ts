@@ -110,7 +110,7 @@ export function findAgentTrouble(draft: RunDraft): void {
     if (ended && !draft.found(ended.reason)) {
       draft.find(
         ended.reason,
-        `Step '${step}' was ended by the agent of node ${node}: ${shortened(ended.message, 256)}`,
+        `Step '${step}' was ended by ${agent === 'Node' ? 'the agent of' : 'a sidecar on'} node ${node}: ${shortened(ended.message, 256)}`,
       );
     }
     if (agent === 'Node' && !isClean(injection, draft.facts({ name: step }).oneShot))
