@@ -14,6 +14,12 @@ export interface SpecProblem {
   message: string;
 }
 
+/** A problem in a line for people: `method[0].duration: …`. */
+export function problemText({ path, message }: SpecProblem): string {
+  const field = path.map((step) => (typeof step === 'number' ? `[${step}]` : `.${step}`)).join('');
+  return `${field.replace(/^\./, '')}: ${message}`;
+}
+
 /**
  * What the schema can't say of an experiment: expressions that don't compile, patterns that are none. `root` is where
  * the experiment's spec stands in the object.

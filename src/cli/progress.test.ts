@@ -167,6 +167,29 @@ describe('progress in a log', () => {
     ]);
   });
 
+  test('says of an ended step what its fault has shown, and of one that was skipped nothing', () => {
+    const { io, written } = rememberingIo();
+    const slow = {
+      name: 'slow',
+      fault: 'network',
+      state: 'Done',
+      targets: 100,
+      hit: 100,
+      effective: 97,
+      endTime: 'now',
+    };
+    const steps = [
+      { ...slow, evidence: { packets: 1204, bytes: 9, exempted: 3 } },
+      { ...slow, name: 'next', state: 'Skipped', targets: 0, hit: 0, effective: 0 },
+    ];
+    createProgress('a', io).show(run({ steps }));
+    expect(written.stderr.split('\n')).toEqual([
+      'a: step slow: network done, 100 of 100 targets hit, 97 of 100 showed the effect, 1,204 packets, 3 spared',
+      'a: step next: network skipped',
+      '',
+    ]);
+  });
+
   test('can not be forged by a message from elsewhere', () => {
     const { io, written } = rememberingIo();
     createProgress('a', io).show(run({ stage: 'Baseline', message: 'x\x1b[2J\na: Passed (HypothesisHeld): fine\r' }));

@@ -1,4 +1,5 @@
-import type { ExperimentRun, ProbeStage, StageResult } from '../api/experiment-run.js';
+import type { ExperimentRun, ProbeStage, StageResult, StepStatus } from '../api/experiment-run.js';
+import { evidenceWords } from './evidence.js';
 import type { Io } from './io.js';
 import { measurement, rate } from './report.js';
 import { coloredHeld, coloredVerdict, columns, cut, dim, printable, wrap } from './text.js';
@@ -41,13 +42,18 @@ function changes({ status }: ExperimentRun): string[] {
   );
   const steps = (status.steps ?? [])
     .filter(({ state }) => state !== 'Waiting')
-    .map(
-      ({ name, fault, state, hit, targets }) =>
-        `step ${name}: ${fault} ${state.toLowerCase()}, ${hit} of ${targets} targets hit`,
-    );
+    .map((step) => `step ${step.name}: ${step.fault} ${step.state.toLowerCase()}${seen(step)}`);
   const stage = status.stage && status.stage !== 'Finished' ? [`${status.stage}: ${status.message}`] : [];
   const verdict = status.verdict ? [`${status.verdict} (${status.reason}): ${status.message}`] : [];
   return [...selected, ...steps, ...stage, ...verdict];
+}
+
+/** How far a step has come; what it has shown is known once its fault is off. */
+function seen({ state, hit, targets, effective, evidence, endTime }: StepStatus): string {
+  if (state === 'Skipped') return '';
+  const shown = endTime && hit > 0 ? `${effective} of ${hit} showed the effect` : '';
+  const parts = [`${hit} of ${targets} targets hit`, shown, evidenceWords(evidence)];
+  return parts.map((part) => part && `, ${part}`).join('');
 }
 
 const frames = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
@@ -109,9 +115,11 @@ function picture(
   const text = printable(message ?? '');
   if (text !== '') lines.push(...(ended ? wrap(text, width - 3) : [cut(text, width - 3)]).map((line) => `  ${line}`));
   const widest = Math.max(0, ...[...steps, ...probes].map((each) => each.name.length));
-  const stepLines = steps.map(({ name: step, fault, state, hit, targets, effective }) =>
-    cut(`  ${step.padEnd(widest)}  ${fault} ${state}: ${hit} of ${targets} hit, ${effective} effective`, width - 1),
-  );
+  const stepLines = steps.map(({ name: step, fault, state, hit, targets, effective, evidence }) => {
+    const counted = evidenceWords(evidence);
+    const words = `${hit} of ${targets} hit, ${effective} effective${counted && `, ${counted}`}`;
+    return cut(`  ${step.padEnd(widest)}  ${fault} ${state}: ${words}`, width - 1);
+  });
   return [...lines, ...stepLines, ...probeLines(probes, widest, io)];
 }
 

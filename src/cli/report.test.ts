@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import type { ExperimentRun, RunStatus, StepStatus } from '../api/experiment-run.js';
 import { type Reason, reasons } from '../api/reasons.js';
+import { evidenceWords } from './evidence.js';
 import { junit } from './junit.js';
 import { measurement, reportTable } from './report.js';
 
@@ -104,6 +105,37 @@ describe('the table', () => {
         'untouched   -                -                   0/0              -',
       ].join('\n'),
     );
+  });
+
+  test('has a line for each step of which there is more to say', () => {
+    const slow = { ...step, name: 'slow-payment', fault: 'network', targets: 100, hit: 100, effective: 97 };
+    const evidence = { packets: 120_431, bytes: 9_999_999, exempted: 12 };
+    const steps = [step, { ...slow, evidence } as StepStatus, { ...slow, name: 'quiet', effective: 0 } as StepStatus];
+    expect(reportTable([{ ...passed, status: { ...passed.status, steps } }, failed], false)).toBe(
+      [
+        'EXPERIMENT      VERDICT          REASON              TARGETS                     RECOVERY',
+        '  STEP          FAULT            EFFECT ON           EVIDENCE',
+        '  PROBE         BEFORE           DURING              AFTER',
+        'passes          Passed           HypothesisHeld      202/202                     0.4 s',
+        '  slow-payment  network          97 of 100           120,431 packets, 12 spared',
+        '  quiet         network          0 of 100            -',
+        '  web           100%, p95 12 ms  99.9%, p95 142 ms   100%, p95 10 ms',
+        'fails           Failed           HypothesisViolated  2/2                         -',
+        '  web           100%             1.7%                100%',
+      ].join('\n'),
+    );
+  });
+
+  test.each([
+    [undefined, ''],
+    [{}, ''],
+    [{ packets: 0, bytes: 0, exempted: 0 }, '0 packets'],
+    [{ packets: 1, exempted: 1 }, '1 packet, 1 spared'],
+    [{ processes: 2 }, '2 processes'],
+    [{ connections: 7, connectionsCut: 0 }, '7 connections'],
+    [{ connections: 7, connectionsCut: 2 }, '7 connections, 2 cut'],
+  ])('says of %j: %s', (evidence, expected) => {
+    expect(evidenceWords(evidence)).toBe(expected);
   });
 
   test('marks verdicts and violated stages in colour, and only then', () => {

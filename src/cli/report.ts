@@ -1,13 +1,13 @@
 import type { ProbeStage } from '../api/experiment.js';
-import type { ExperimentRun, ProbeStatus, StageResult } from '../api/experiment-run.js';
+import type { ExperimentRun, ProbeStatus, StageResult, StepStatus } from '../api/experiment-run.js';
 import { LABEL_EXPERIMENT } from '../api/labels.js';
 import type { Verdict } from '../api/reasons.js';
+import { evidenceWords } from './evidence.js';
 import { coloredHeld, coloredVerdict, columns, dim } from './text.js';
 
-const headers = [
-  ['EXPERIMENT', 'VERDICT', 'REASON', 'TARGETS', 'RECOVERY'],
-  ['  PROBE', 'BEFORE', 'DURING', 'AFTER'],
-];
+const runHeader = ['EXPERIMENT', 'VERDICT', 'REASON', 'TARGETS', 'RECOVERY'];
+const stepHeader = ['  STEP', 'FAULT', 'EFFECT ON', 'EVIDENCE'];
+const probeHeader = ['  PROBE', 'BEFORE', 'DURING', 'AFTER'];
 const stages: readonly ProbeStage[] = ['Before', 'During', 'After'];
 
 /** A row of the table, and how each of its cells is painted. */
@@ -17,13 +17,15 @@ interface Row {
 }
 
 /**
- * One table of all runs: a line for each, and below it one for each of its probes with success rate and p95 in the three
- * stages. They share the columns, so that it stays narrow.
+ * One table of all runs: a line for each, and below it one for each of its steps of which there is more to say, and for
+ * each of its probes with success rate and p95 in the three stages. They share the columns, so that it stays narrow.
  */
 export function reportTable(runs: readonly ExperimentRun[], color: boolean): string {
+  const hasSteps = runs.some((run) => stepsOf(run).length > 0);
+  const headers = [runHeader, ...(hasSteps ? [stepHeader] : []), probeHeader];
   const rows: Row[] = [
     ...headers.map((cells) => ({ cells, paint: dimmed })),
-    ...runs.flatMap((run) => [runRow(run), ...(run.status?.probes ?? []).map(probeRow)]),
+    ...runs.flatMap((run) => [runRow(run), ...stepsOf(run).map(stepRow), ...(run.status?.probes ?? []).map(probeRow)]),
   ];
   const lines = columns(
     rows.map(({ cells }) => cells),
@@ -47,6 +49,18 @@ function runRow({ metadata, status = {} }: ExperimentRun): Row {
     ],
     paint: (cell, column, color) =>
       column === 1 && verdict ? coloredVerdict(verdict satisfies Verdict, cell, color) : cell,
+  };
+}
+
+/** Steps with evidence, and those that had no effect on some of what they hit. */
+function stepsOf({ status = {} }: ExperimentRun): StepStatus[] {
+  return (status.steps ?? []).filter(({ evidence, hit, effective }) => evidence !== undefined || effective < hit);
+}
+
+function stepRow({ name, fault, hit, effective, evidence }: StepStatus): Row {
+  return {
+    cells: [`  ${name}`, fault, `${effective} of ${hit}`, evidenceWords(evidence) || '-'],
+    paint: (cell, column, color) => (column === 0 ? dim(cell, color) : cell),
   };
 }
 

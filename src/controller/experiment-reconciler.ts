@@ -1,6 +1,6 @@
 import { withCondition } from '../api/conditions.js';
 import type { Experiment, ExperimentStatus } from '../api/experiment.js';
-import { checkExperiment } from '../catalogue.js';
+import { checkExperiment, problemText } from '../catalogue.js';
 import { difference } from '../kubernetes/difference.js';
 import { ApiError } from '../kubernetes/errors.js';
 import { splitKey } from '../kubernetes/resource.js';
@@ -28,9 +28,7 @@ export async function reconcileExperiment({ caches, client }: Context, key: stri
 
 function statusOf(experiment: Experiment, runs: readonly FinishedRun[], now: string): ExperimentStatus {
   const { generation = 0, name } = experiment.metadata;
-  const problems = checkExperiment(experiment.spec, ['spec']).map(
-    ({ path, message }) => `${path.join('.')}: ${message}`,
-  );
+  const problems = checkExperiment(experiment.spec, ['spec']).map(problemText);
   const valid = problems.length === 0;
   const last = runs.filter((run) => run.experiment === name).sort((a, b) => (a.finishTime < b.finishTime ? 1 : -1))[0];
   return {

@@ -1,5 +1,5 @@
 import type { ExperimentRun, RunStatus } from '../api/experiment-run.js';
-import { checkExperiment } from '../catalogue.js';
+import { checkExperiment, problemText } from '../catalogue.js';
 import type { DomainEvent, RunDecision } from '../domain/observed.js';
 import { decideRun } from '../domain/run.js';
 import { difference } from '../kubernetes/difference.js';
@@ -68,7 +68,7 @@ export class RunReconciler {
     const { records } = this.context;
     const known = records.memory(key);
     if (known) return known;
-    const problems = checkExperiment(spec.template, []).map(({ path, message }) => `${path.join('.')}: ${message}`);
+    const problems = checkExperiment(spec.template, []).map(problemText);
     const fresh = {
       uid: metadata.uid,
       status: undefined,

@@ -104,7 +104,7 @@ describe('network', () => {
     ['the jitter has a distribution', { peers, delay: { latency: '1s', jitter: '1s', distribution: 'pareto' } }],
   ])('is refused where the kernel has no netem and %s, with what would work', (_, more) => {
     const { refusal } = planned(network, { delay: { latency: '1s' }, ...more }, withoutNetem) as { refusal: string };
-    expect(refusal).toMatch(/^the node can't do this \(netem: the kernel has no sch_netem\); .*`direction: Egress`/);
+    expect(refusal).toMatch(/^this can't be done here \(netem: the kernel has no sch_netem\); .*`direction: Egress`/);
   });
 
   test('takes an ifb device only to shape what comes in', () => {
@@ -157,7 +157,7 @@ describe('partition', () => {
     const has = { ...able, htb: 'the kernel has no sch_htb' };
     expect(planned(partition, { direction: 'Ingress' }, has)).toHaveProperty('steps');
     expect(planned(partition, {}, has)).toEqual({
-      refusal: "the node can't do this (htb: the kernel has no sch_htb); with `direction: Ingress` nft is enough",
+      refusal: "this can't be done here (htb: the kernel has no sch_htb); with `direction: Ingress` nft is enough",
     });
   });
 });

@@ -150,14 +150,19 @@ export const network = fault({
 
 function plan(params: Params, abilities: Abilities): AgentPlan {
   const step = trafficOf(params);
-  const help = step.netem
-    ? 'without netem there are `rate`, `loss` without correlation and `partition`, and a delay of TCP to listed peers: `direction: Egress` with only `delay` (`latency`, `jitter`), `peers`, and TCP `ports` or Services as peers'
-    : 'choose a node with another kernel';
-  const refusal = refusalFor(abilities, needed(step), help);
+  const refusal = refusalFor(abilities, needed(step), helpFor(step));
   if (refusal === undefined) return { steps: [step] };
   const proxied = proxiedDelay(params);
   if (proxied && lacking(abilities, ['nft', 'redirect']) === undefined) return { steps: [proxied] };
   return { refusal };
+}
+
+function helpFor({ netem }: Traffic): string {
+  if (!netem) return 'choose pods on a node with another kernel';
+  const isDelay = Object.keys(netem).every((effect) => effect === 'delay');
+  return isDelay
+    ? 'without netem only TCP can be delayed: give `delay` with nothing but `latency` and `jitter`, `direction: Egress`, `peers`, and TCP `ports` or Services as peers'
+    : 'without netem there are `rate`, `loss` without correlation, and `partition`';
 }
 
 function trafficOf(params: Params): Traffic {

@@ -85,5 +85,5 @@ function sparesAll(meant: Peers | undefined, except: Peers | undefined): boolean
 /** Why a node can't do it, in a sentence with what would help; undefined when it can. */
 export function refusalFor(abilities: Abilities, needed: readonly Ability[], help: string): string | undefined {
   const missing = lacking(abilities, needed);
-  return missing && `the node can't do this (${missing}); ${help}`;
+  return missing && `this can't be done here (${missing}); ${help}`;
 }
