@@ -152,14 +152,10 @@ export class SimulatedCluster {
     });
     if (kind === 'revert' && this.now < this.stubbornUntil) throw new ApiTrouble('refused');
     if (kind === 'revert') this.active.delete(key);
-    else if (this.oneShot[step]) this.#strike(step, pod);
-    else this.active.set(key, { injection: name, step, uid });
+    else if (!this.oneShot[step]) this.active.set(key, { injection: name, step, uid });
+    // Agents only restart what runs in a pod.
+    else if (!this.byAgent[step]) this.deletePod(uid, pod.graceSeconds);
     this.check({ kind: 'run', before: this.run, after: this.run });
-  }
-
-  /** Agents only restart what runs in a pod. */
-  #strike(step: string, { uid, graceSeconds }: SimulatedPod): void {
-    if (!this.byAgent[step]) this.deletePod(uid, graceSeconds);
   }
 
   /** Changes the run as a person or the controller does; `version` is what the writer has seen. */

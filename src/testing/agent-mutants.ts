@@ -1,0 +1,83 @@
+import type { Mutant } from './mutants.js';
+
+/** Bugs in what is decided of faults that agents carry out. */
+export const agentMutants: readonly Mutant[] = [
+  {
+    does: 'puts targets of several nodes into one injection',
+    file: 'domain/naming.ts',
+    from: "agent === undefined ? ''",
+    to: "agent !== null ? ''",
+    by: ['S4b'],
+    seed: 2,
+  },
+  {
+    does: 'draws pods that no agent reaches',
+    file: 'domain/draw.ts',
+    from: "fault.by === 'Agent' && pod.unreachable",
+    to: 'false',
+    by: ['S4b'],
+    seed: 4,
+  },
+  {
+    does: 'takes in more pods than went away',
+    file: 'domain/follow.ts',
+    from: 'carry(draft, step, pods, missing)',
+    to: 'carry(draft, step, pods, missing + 1)',
+    by: ['S3e'],
+    seed: 9,
+  },
+  {
+    does: 'takes in pods for those that may still be hit',
+    file: 'domain/follow.ts',
+    from: 'states.filter(({ state }) => !isCertainlyOff(state))',
+    to: "states.filter(({ state }) => state === 'Effective')",
+    by: ['S3e'],
+    seed: 10,
+  },
+  {
+    does: 'ignores maxTargets when it takes pods in',
+    file: 'domain/follow.ts',
+    from: 'withinBudget(draft, step, inDrawingOrder(fresh, draft.status.seed ?? 0, step.name))',
+    to: 'inDrawingOrder(fresh, draft.status.seed ?? 0, step.name)',
+    by: ['S3a'],
+  },
+  {
+    does: 'does not mind that an agent took its fault back',
+    file: 'domain/agents.ts',
+    from: 'if (ended && !draft.found(ended.reason)) {',
+    to: 'if (false) {',
+    by: ['S6c'],
+    seed: 18,
+  },
+  {
+    does: 'takes the boot of a fault for another one',
+    file: 'domain/life-cycle.ts',
+    from: 'bootId !== undefined && spec.bootId !== undefined && bootId !== spec.bootId',
+    to: 'bootId !== undefined',
+    by: ['S2b', 'S2c', 'S5a'],
+    seed: 3,
+  },
+  {
+    does: 'lets go of what an agent has not taken back',
+    file: 'domain/life-cycle.ts',
+    from: 'if (isClean(injection, oneShot)) {',
+    to: 'if (isClean(injection, oneShot) || !runIsLive) {',
+    by: ['S2e', 'S5a'],
+    seed: 4,
+  },
+  {
+    does: 'asks in vain for a proof when an agent is gone for good',
+    file: 'domain/life-cycle.ts',
+    from: 'return { ...decision, needsBootId: spec.bootId !== undefined, after: PROOF_MILLISECONDS };',
+    to: 'return { ...decision, status: injection.status ?? {} };',
+    by: ['S2i'],
+  },
+  {
+    does: 'tells effects that no agent has seen',
+    file: 'domain/progress.ts',
+    from: "const effective = found?.state === 'Effective' || found?.effective === true;",
+    to: 'const effective = isHit(found?.state);',
+    by: ['S6e'],
+    seed: 6,
+  },
+];
