@@ -36,6 +36,25 @@ describe('an injection', () => {
     expect(await lab.records()).toEqual([]);
   });
 
+  test('of a fault that only a newer version knows is refused, in words that help', async () => {
+    const group = 'apiextensions.k8s.io';
+    const crds = { group, version: 'v1', plural: 'customresourcedefinitions', namespaced: false };
+    const crd = await lab.client.get<KubeObject>(crds, undefined, 'injections.squall.dev');
+    const { properties } = crd.spec.versions[0].schema.openAPIV3Schema.properties.spec;
+    properties.flood = { type: 'object', properties: {} };
+    delete crd.spec.versions[0].schema.openAPIV3Schema.properties.spec['x-kubernetes-validations'];
+    await lab.client.patch(crds, undefined, 'injections.squall.dev', { spec: crd.spec });
+    const { agent } = await lab.agent();
+    await lab.inject('newer', [await lab.pod('a')], { flood: {} });
+    const [target] = await lab.reach('newer', ['Refused']);
+    expect(target?.message).toMatch(
+      /^the agent of node n1 can't: this version .* does not know .*; bring the agents up/,
+    );
+    expect(lab.node.done).toEqual([]);
+    await lab.revert('newer');
+    await until(() => agent.busy.injections === 0);
+  });
+
   test('that only waits is left alone', async () => {
     const { agent } = await lab.agent();
     await until(() => agent.isReady);

@@ -5,7 +5,7 @@ import type { Injection, Target, TargetState, TargetStatus } from '../api/inject
 import { LABEL_NODE } from '../api/labels.js';
 import { nodeMark } from '../api/node-mark.js';
 import type { Abilities } from '../faults/abilities.js';
-import { faultOf } from '../faults/index.js';
+import { faults } from '../faults/index.js';
 import type { Client } from '../kubernetes/client.js';
 import { EventRecorder, podReference } from '../kubernetes/events.js';
 import { WorkQueue } from '../kubernetes/queue.js';
@@ -263,7 +263,7 @@ export class Agent {
   }
 
   #tell({ spec, metadata }: Injection, target: Target, { state, message = '', drifts }: TargetStatus): void {
-    const { name: fault } = faultOf(spec).fault;
+    const fault = faults.find(({ name }) => name in spec)?.name ?? 'unknown fault';
     const note = notes[state];
     const pod = `${target.namespace}/${target.name}`;
     this.#options.log.info({ injection: metadata.name, pod, fault, state, message, drifts }, 'Fault');

@@ -92,7 +92,7 @@ export class FreshAddresses {
     } catch (error) {
       const { code = (error as Error).message } = error as NodeJS.ErrnoException;
       const message = `the DNS, as the agent sees it, has no address for '${host}' (${code})`;
-      if (!known) throw new RefusedError(message);
+      if (!known) throw new RefusedError(`${message}: mend the name, or give addresses as \`cidrs\``);
       this.#tell(`${message}; the last known ones are used`);
       return { ranges: known.addresses, endpoints: [] };
     }

@@ -13,7 +13,7 @@ import {
   type FaultSighting,
 } from '../domain/agent-injection.js';
 import type { Outcome } from '../domain/injection.js';
-import { faultOf } from '../faults/index.js';
+import { isOneShot } from '../faults/index.js';
 import { type BackoffLimits, backoffDelay, type Timing } from '../kubernetes/timing.js';
 import type { InjectionInputs } from './inputs.js';
 import type { TargetFault } from './target-fault.js';
@@ -63,7 +63,7 @@ export class InjectionWork {
   /** What to do now. */
   decide(injection: Injection, isStopping: boolean, now: number): AgentInjectionDecision {
     const { ended, outcomes, undone, sightings, gone } = this;
-    const { oneShot } = faultOf(injection.spec).fault;
+    const oneShot = isOneShot(injection.spec);
     const intended = new Set([...this.faults].filter(([, fault]) => fault.isIntended).map(([uid]) => uid));
     const observed = { injection, oneShot, ended, stopping: isStopping, outcomes, undone, sightings, gone, intended };
     return decideAgentInjection(observed, now);

@@ -1,6 +1,6 @@
 import type { Ended, Evidence, Injection, InjectionStatus, Target } from '../api/injection.js';
 import type { AgentAction } from '../domain/agent-injection.js';
-import { faultOf } from '../faults/index.js';
+import { isOneShot } from '../faults/index.js';
 import type { ReconcileResult } from '../kubernetes/queue.js';
 import { keyOf } from '../kubernetes/resource.js';
 import { COUNTERS_MILLISECONDS, FaultHolder } from './fault-holder.js';
@@ -169,7 +169,7 @@ export class InjectionWorker {
       const { outcome, seen } = await fault.apply(injection, work.inputs, isPatient);
       work.outcomes.set(uid, outcome);
       if (seen) work.sightings.set(uid, seen);
-      if (outcome.result === 'done' && !faultOf(injection.spec).fault.oneShot) this.#holder.hold(work, fault, true);
+      if (outcome.result === 'done' && !isOneShot(injection.spec)) this.#holder.hold(work, fault, true);
     });
   }
 
@@ -220,7 +220,7 @@ export class InjectionWorker {
   /** Closes the undo records of what is recorded to be over, and holds what is recorded to be on. */
   async #tidy(work: InjectionWork, injection: Injection): Promise<void> {
     const { spec, status } = injection;
-    const { oneShot } = faultOf(spec).fault;
+    const oneShot = isOneShot(spec);
     const states = new Map(status?.targets?.map(({ uid, state }) => [uid, state]));
     for (const fault of work.settleable(states, oneShot)) await fault.settle();
     const isWanted = work.isWanted(injection);

@@ -138,11 +138,20 @@ export class TargetFault {
   }
 
   async #plan(injection: Injection): Promise<AgentStep[]> {
-    const { fault, params } = faultOf(injection.spec);
+    const { fault, params } = this.#fault(injection);
     if (fault.by !== 'Agent') throw new RefusedError(`${fault.name} is no fault that agents carry out`);
     const plan = fault.plan(params, await this.tools.abilities());
     if ('refusal' in plan) throw new RefusedError(plan.refusal);
     return plan.steps;
+  }
+
+  /** While it is being updated, a node's agent may be older than the controller. */
+  #fault({ spec }: Injection): ReturnType<typeof faultOf> {
+    try {
+      return faultOf(spec);
+    } catch (error) {
+      throw new RefusedError(`the agent of node ${spec.node} can't: ${messageOf(error)}; bring the agents up to date`);
+    }
   }
 
   /** Reads the target from the API server, and finds it on the node. */

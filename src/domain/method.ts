@@ -115,8 +115,8 @@ function reportRefused(draft: RunDraft, { name }: Step, states: readonly KnownTa
   draft.wakeAt(deadline);
   if (!isTouched && isUnknown && draft.now < deadline) return true;
   const where =
-    refused.length === 1 ? first.name : `${refused.length} of ${states.length} targets, such as ${first.name}`;
-  const message = `Step '${name}' can't be put on ${where}: ${first.message ?? 'no reason given'}`;
+    refused.length === 1 ? `pod ${first.name}` : `${refused.length} of ${states.length} targets, such as ${first.name}`;
+  const message = `The fault of step '${name}' can't be put on ${where}: ${first.message ?? 'no reason given'}`;
   draft.find(isTouched || isUnknown ? 'InjectionFailed' : 'NotSupported', message);
   return true;
 }
@@ -209,7 +209,9 @@ function awaitRevert(draft: RunDraft, step: Step, status: StepStatus): void {
   conclude(status, draft.injectionsOf(step.name));
   if (status.effective > 0) return;
   const unmet =
-    status.evidence?.packets === 0 ? ', for no packet met the fault: see what `peers` and `ports` name' : '';
+    status.evidence?.packets === 0
+      ? ', for no packet met the fault: was there traffic of the kind that `direction`, `peers` and `ports` mean?'
+      : '';
   const why = status.hit === 0 ? 'no target was hit' : `none of ${status.hit} targets showed the effect${unmet}`;
   draft.find(
     'FaultNotEffective',

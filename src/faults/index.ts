@@ -16,6 +16,11 @@ export const faults: readonly Fault[] = [
   partition, // no packets at all
 ];
 
+/** Whether the fault that is asked for is over once it happened. One that this version does not know is never put on. */
+export function isOneShot(holder: object): boolean {
+  return faults.some(({ name, oneShot }) => oneShot && (holder as Record<string, unknown>)[name] !== undefined);
+}
+
 /**
  * The fault that a step or an injection asks for, with its parameters.
  * Throws when it asks for none: its schema should have made that impossible.
@@ -25,5 +30,6 @@ export function faultOf(holder: object): { fault: Fault; params: unknown } {
     const params = (holder as Record<string, unknown>)[fault.name];
     if (params !== undefined) return { fault, params };
   }
-  throw new Error(`asks for no fault this version knows: ${faults.map((fault) => fault.name).join(', ')}`);
+  const known = faults.map((fault) => fault.name).join(', ');
+  throw new Error(`this version of Squall does not know the fault that is asked for, only ${known}`);
 }

@@ -12,7 +12,9 @@ import { endpointSlices, type Json, type KubeObject, services } from './resource
 export async function endpointsOf(client: Client, namespace: string, name: string): Promise<Addresses> {
   const service = await client.get(services, namespace, name).catch((error: unknown) => {
     if (error instanceof ApiError && error.isNotFound) {
-      throw new RefusedError(`there is no Service '${name}' in namespace '${namespace}'`);
+      throw new RefusedError(
+        `there is no Service '${name}' in namespace '${namespace}': one in another namespace needs its \`namespace\` given`,
+      );
     }
     throw error;
   });
