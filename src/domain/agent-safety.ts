@@ -29,10 +29,13 @@ export const agentSafety: readonly Invariant[] = [
   },
   {
     id: 'S3e',
-    says: 'a fault is never on more pods at once than were drawn',
-    broken: ({ run, active }) => {
+    says: 'of the pods that stay, a fault is never on more at once than were drawn',
+    broken: ({ run, active, leaving }) => {
       const over = run.status?.selection?.find(({ step, chosen }) => {
-        return new Set(active.filter((each) => each.step === step).map(({ uid }) => uid)).size > chosen;
+        return (
+          new Set(active.filter((each) => each.step === step && !leaving.has(each.uid)).map(({ uid }) => uid)).size >
+          chosen
+        );
       });
       return over && `step ${over.step}: more than ${over.chosen}`;
     },

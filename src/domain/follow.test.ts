@@ -126,6 +126,13 @@ describe('a fault that follows', () => {
     }
   });
 
+  test('does not wait for a target that is being deleted, however long that takes', () => {
+    const on = [anInjection({ step: 'slow', agent: 'Node', node: 'n0' }, ['Effective', 'Effective'])];
+    const [first, second] = pods(2);
+    const listed = [first!, { ...second!, terminating: true }, fresh('new')];
+    expect(hold({ listed, injections: on }).names).toEqual(['new']);
+  });
+
   test('is never put on a pod again that it was taken back from', () => {
     expect(hold({ listed: pods(2), injections: lost() }).names).toEqual([]);
   });

@@ -14,7 +14,8 @@ export const MAX_ROUNDS = 500;
 
 /**
  * While a fault lasts, puts it on pods that take the place of targets that went away: as soon as a container of theirs
- * runs, Ready or not. A pod is never taken in twice, and the fault is never on more at once than were drawn.
+ * runs, Ready or not. A pod is never taken in twice, and of the pods that stay the fault is never on more at once than
+ * were drawn: one that is being deleted serves nobody any more, however long it takes.
  */
 export function follow(draft: RunDraft, step: Step, status: StepStatus): void {
   const fault = draft.facts(step);
@@ -22,7 +23,8 @@ export function follow(draft: RunDraft, step: Step, status: StepStatus): void {
   if (!step.targets.follow || fault.oneShot || !pods) return;
   const states = targetStates(recordedInjections(draft, step));
   // What has not been proven to be gone may still be on.
-  const on = states.filter(({ state }) => !isCertainlyOff(state));
+  const leaving = new Set(pods.filter(({ terminating }) => terminating).map(({ uid }) => uid));
+  const on = states.filter(({ uid, state }) => !isCertainlyOff(state) && !leaving.has(uid));
   const missing = wantedAtOnce(draft, step) - on.length;
   if (missing <= 0) return;
   const known = new Set(states.map(({ uid }) => uid));

@@ -39,6 +39,8 @@ export interface World {
   effects: readonly Effect[];
   /** UIDs of the pods that exist. */
   alive: ReadonlySet<string>;
+  /** UIDs of those that are being deleted. */
+  leaving: ReadonlySet<string>;
   /** Faults that are on at this moment. */
   active: readonly { injection: string; step: string; uid: string }[];
   /** Targets of which nobody can know whether they were hit: an attempt got no answer, or its answer was lost. */

@@ -29,8 +29,8 @@ export const agentMutants: readonly Mutant[] = [
   {
     does: 'takes in pods for those that may still be hit',
     file: 'domain/follow.ts',
-    from: 'states.filter(({ state }) => !isCertainlyOff(state))',
-    to: "states.filter(({ state }) => state === 'Effective')",
+    from: '!isCertainlyOff(state) && !leaving.has(uid)',
+    to: "state === 'Effective' && !leaving.has(uid)",
     by: ['S3e'],
     seed: 10,
   },

@@ -278,6 +278,7 @@ export class SimulatedCluster {
       injections: [...this.injections.values()],
       effects: this.effects,
       alive: new Set(this.pods.keys()),
+      leaving: new Set([...this.pods.values()].filter(({ terminating }) => terminating).map(({ uid }) => uid)),
       active: [...this.active.values()],
       uncertain: this.uncertain,
       tampered: this.tampered,
