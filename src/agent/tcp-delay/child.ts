@@ -1,4 +1,5 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import type { Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Destination } from './connection.js';
@@ -37,6 +38,9 @@ export class ProxyChild {
     // One thread less each for what a proxy never does: files, DNS, compression.
     const env = { PATH: process.env.PATH, UV_THREADPOOL_SIZE: '1' };
     this.#child = spawn(command, args, { cwd: '/', env, stdio: 'pipe' });
+    // An agent that is done ends at once, and with its end of the pipe the delay; it does not wait for this one to drain.
+    this.#child.unref();
+    for (const stream of this.#child.stdio) (stream as Socket).unref();
     this.#child.once('error', (error) => this.#over(error.message, ended));
     this.#child.once('exit', (code, signal) => this.#over(signal ?? `exit code ${code}`, ended));
     this.#child.stdin.on('error', () => {});

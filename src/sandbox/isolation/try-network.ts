@@ -5,7 +5,7 @@ import { LogBuffer } from '../kubelet/log-buffer.js';
 import type { KubeObject } from '../store/types.js';
 import type { Isolation } from './isolation.js';
 
-const patienceMilliseconds = 5_000;
+const patienceMilliseconds = 15_000;
 
 /** Listens on the address $1 until it has served one connection. */
 const server = "require('node:net').createServer((socket) => process.exit()).listen(1, process.argv[1])";
