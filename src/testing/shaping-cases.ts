@@ -69,9 +69,9 @@ async function longDelay({ pods, measured }: CaseWorld): Promise<void> {
   const plain = await arriving().finally(() => space.must('tc', ['qdisc', 'del', 'dev', 'eth0', 'root']));
   const step = stepOf('Egress', { netem: { delay: { latencyMilliseconds: 3_000 } } });
   const { result } = await whileApplied(pods, step, arriving);
-  const of = (count: number) => `${count} of ${PACKETS}`;
-  measured({ what: 'arrived', expected: of(PACKETS), measured: of(result), plain: of(plain) });
-  if (result !== PACKETS) throw new Error(`${result} of ${PACKETS} arrived`);
+  // Until it is over ping sends one more every second.
+  measured({ what: 'arrived', expected: `≥ ${PACKETS}`, measured: String(result), plain: String(plain) });
+  if (result < PACKETS) throw new Error(`${result} of ${PACKETS} arrived`);
 }
 
 /** How many ICMP echo requests a namespace got since it was made; see /proc/net/snmp. */
@@ -109,14 +109,14 @@ async function duplicatesBeside({ pods, measured }: CaseWorld): Promise<void> {
     pods,
     one.step,
     async () => {
-      let second = 'refused';
+      let second = '';
       try {
         const { result: duplicates } = await whileApplied(pods, other.step, twice, other.inputs);
         if (duplicates < quietly.count / 2) throw new Error(`only ${duplicates} duplicates`);
         second = 'there';
       } catch (error) {
         if (!(error instanceof RefusedError)) throw error;
-        second = `refused: ${error.message}`;
+        second = 'refused';
       }
       return { second, first: await median(pods, 0) };
     },
