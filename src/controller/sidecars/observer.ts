@@ -42,7 +42,7 @@ export class SidecarObserver {
         isMute: now < memory.muteUntil,
         isNodeReady,
         waited: now - (memory.backSince ?? now),
-        lastEffect: this.#lastEffect(injection, one, memory),
+        lastEffect: this.#lastEffect(injection, known.get(target.uid), one, memory),
         now: this.context.client.clock.now(),
       });
     });
@@ -128,13 +128,22 @@ export class SidecarObserver {
     return conditions.some(({ type, status }) => type === 'Ready' && status === 'True');
   }
 
-  /** Without having seen its containers, they may have been asked for until this process took over. */
-  #lastEffect({ spec }: Injection, { view }: TargetMemory, memory: SidecarMemory): number {
-    const whole = START_MILLISECONDS + parseDuration(spec.duration ?? '0s') + EXTRA_MILLISECONDS;
-    const ends = view?.hold.map(({ startBy, startedAt, milliseconds }) => Math.max(startBy, startedAt) + milliseconds);
-    const isSeen = ends !== undefined && ends.length > 0;
-    const sinceStart = this.context.client.clock.now() - (performance.now() - memory.since);
-    return isSeen ? Math.max(...ends) : sinceStart + whole;
+  /** The latest time at which anything of it can be on. */
+  #lastEffect(
+    { spec }: Injection,
+    before: TargetStatus | undefined,
+    { view }: TargetMemory,
+    memory: SidecarMemory,
+  ): number {
+    const current = view?.hold.at(-1);
+    if (!current) {
+      // Without having seen its containers, they may have been asked for until this process took over.
+      const whole = START_MILLISECONDS + parseDuration(spec.duration ?? '0s') + EXTRA_MILLISECONDS;
+      return this.context.client.clock.now() - (performance.now() - memory.since) + whole;
+    }
+    const isOn = before?.state === 'Confirmed' || before?.state === 'Effective';
+    const started = isOn ? Math.min(current.startBy, Date.parse(before.time)) : current.startBy;
+    return started + current.milliseconds;
   }
 }
 

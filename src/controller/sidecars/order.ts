@@ -11,7 +11,11 @@ import { hostIPsOf, kubeletProbePorts, podIPsOf } from '../../kubernetes/pod.js'
 import type { KubeObject } from '../../kubernetes/resource.js';
 import { parseDuration } from '../../stats/duration.js';
 import { untriedAbilities } from '../agent-plans.js';
+import type { Sidecar } from './container.js';
 import { EXTRA_MILLISECONDS, START_MILLISECONDS } from './judge.js';
+
+/** Nobody takes a fault of no time for one. */
+const LEAST_MILLISECONDS = 1_000;
 
 /** A step for all targets of an injection, with the addresses that its peers stood for. */
 export type KnownStep = Omit<SidecarStep, 'id'>;
@@ -47,6 +51,15 @@ function withHosts(step: Traffic): Traffic {
   };
 }
 
+/** What the order for one target depends on beside the injection. */
+export interface OrderFacts {
+  pod: KubeObject;
+  steps: readonly KnownStep[];
+  before: TargetStatus | undefined;
+  /** The one that put the fault on first, when it has to be put back. */
+  first: Sidecar | undefined;
+}
+
 /**
  * What the sidecar of one target is told, as an argument.
  * @param now milliseconds since the epoch, in API-server time
@@ -55,9 +68,7 @@ function withHosts(step: Traffic): Traffic {
 export function orderFor(
   injection: Injection,
   target: Target,
-  pod: KubeObject,
-  steps: readonly KnownStep[],
-  before: TargetStatus | undefined,
+  { pod, steps, before, first }: OrderFacts,
   now: number,
 ): string {
   const { spec, metadata } = injection;
@@ -70,9 +81,16 @@ export function orderFor(
     hostIPs: hostIPsOf(pod),
     probePorts: kubeletProbePorts(pod),
     steps: steps.map((step, index) => ({ id: recordId(metadata.uid, target.uid, index), ...step })),
-    milliseconds: parseDuration(spec.duration) + EXTRA_MILLISECONDS,
+    milliseconds: leftOf(parseDuration(spec.duration) + EXTRA_MILLISECONDS, first, now),
     startBy: now + START_MILLISECONDS,
     onDrift: spec.onDrift ?? 'Reapply',
     drifts: before?.drifts ?? 0,
   });
+}
+
+/** What is put back lasts for the rest of its time. The node's clock is believed only within what ours allows. */
+function leftOf(whole: number, first: Sidecar | undefined, now: number): number {
+  if (!first) return whole;
+  const since = Math.max(first.startBy - START_MILLISECONDS, first.startedAt);
+  return Math.min(whole, Math.max(LEAST_MILLISECONDS, whole - (now - since)));
 }

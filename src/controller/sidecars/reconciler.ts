@@ -144,7 +144,8 @@ export class SidecarReconciler {
       memory.steps = undefined;
     });
     const before = injection.status?.targets?.find(({ uid }) => uid === target.uid);
-    return orderFor(injection, target, pod, await memory.steps, before, client.clock.now());
+    const [first] = memory.of(target.uid).view?.hold ?? [];
+    return orderFor(injection, target, { pod, steps: await memory.steps, before, first }, client.clock.now());
   }
 
   async #add(
