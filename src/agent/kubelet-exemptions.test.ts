@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
-import { kubeletExemptions, probePorts } from './kubelet-exemptions.js';
+import { kubeletProbePorts } from '../kubernetes/pod.js';
+import { kubeletExemptions } from './kubelet-exemptions.js';
 import type { RunProgram } from './place.js';
 
 const pod = (...containers: object[]) => ({ metadata: { name: 'web' }, spec: { containers } });
@@ -25,13 +26,13 @@ describe('the ports of probes', () => {
     const second = { readinessProbe: { tcpSocket: { port: 9090 } }, livenessProbe: { exec: { command: ['true'] } } };
     const sidecar = { restartPolicy: 'Always', livenessProbe: { httpGet: { port: 15_021 } } };
     const spec = { containers: [main, second], initContainers: [sidecar] };
-    expect(probePorts({ metadata: {}, spec })).toEqual([8080, 9090, 15_021, 50_051]);
+    expect(kubeletProbePorts({ metadata: {}, spec })).toEqual([8080, 9090, 15_021, 50_051]);
   });
 
   test('leave out what goes to another host, or to a port that has no number', () => {
     const away = { livenessProbe: { httpGet: { host: 'example.org', port: 443 } } };
     const unknown = { livenessProbe: { httpGet: { port: 'nowhere' } } };
-    expect(probePorts(pod(away, unknown))).toEqual([]);
+    expect(kubeletProbePorts(pod(away, unknown))).toEqual([]);
   });
 });
 

@@ -6,8 +6,6 @@ import { type Inputs, RefusedError } from './handler.js';
 import type { RunProgram } from './place.js';
 import { parseStat, readProcFile } from './proc-files.js';
 
-export { kubeletProbePorts as probePorts } from '../kubernetes/pod.js';
-
 /**
  * Where the kubelet's probes of a pod come from and which ports they go to. The kubelet sends them from the address that
  * the node's route to the pod prefers, which is often a bridge and not the node's own address.
