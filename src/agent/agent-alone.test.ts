@@ -1,3 +1,5 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { CONTROLLER_LEASE, DEFAULT_NAMESPACE } from '../api/labels.js';
 import { injections, type KubeObject, leases } from '../kubernetes/resource.js';
@@ -150,6 +152,23 @@ describe('an agent that is replaced', () => {
     const { agent, stop } = await lab.agent();
     await lab.reach('reverted', ['Reverted']);
     await until(() => lab.node.hit.length === 0 && agent.busy.injections === 0);
+    await stop();
+    expect(await lab.records()).toEqual([]);
+  });
+
+  test('takes back what a status says is on though its own records are lost', async () => {
+    const first = await lab.agent();
+    const a = await lab.pod('a');
+    await lab.inject('forgotten', [a]);
+    await lab.reach('forgotten', ['Effective']);
+    await first.kill();
+    rmSync(join(lab.folder, 'journal'), { recursive: true });
+    await lab.revert('forgotten');
+    const { agent, stop } = await lab.agent();
+    await lab.reach('forgotten', ['Reverted']);
+    expect(lab.node.hit).toEqual([]);
+    expect(lab.node.count('revert', a.uid)).toBe(1);
+    await until(() => agent.busy.injections === 0);
     await stop();
     expect(await lab.records()).toEqual([]);
   });

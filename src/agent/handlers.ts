@@ -1,7 +1,8 @@
 import { fileURLToPath } from 'node:url';
 import type { AgentStep } from '../faults/step.js';
-import type { Handler } from './handler.js';
+import type { Handler, Inputs, Sighting } from './handler.js';
 import { RefusedError } from './handler.js';
+import type { Place } from './place.js';
 import { PauseGuard } from './signals/guard.js';
 import { pauseHandler } from './signals/pause-handler.js';
 import { signalHandler } from './signals/signal-handler.js';
@@ -39,4 +40,15 @@ export function handlerOf(handlers: Handlers, step: AgentStep): AnyHandler {
   const found = handlers[step.do];
   if (!found) throw new RefusedError(`this version of the agent can't carry out steps of the kind '${step.do}'`);
   return found as AnyHandler;
+}
+
+/**
+ * Puts a step on and looks at once whether it is.
+ * @throws RefusedError when it does not stay
+ */
+export async function putOn(handler: AnyHandler, undo: unknown, place: Place, inputs: Inputs): Promise<Sighting> {
+  await handler.apply(undo, place, inputs);
+  const seen = await handler.hold(undo, place, inputs);
+  if (seen.drift !== undefined) throw new RefusedError(`it was put on and did not stay: ${seen.drift}`);
+  return seen;
 }

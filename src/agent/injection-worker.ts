@@ -154,7 +154,7 @@ export class InjectionWorker {
         if (seen.has(action.target.uid)) return undefined;
         seen.add(action.target.uid);
         const fault = this.#faultOf(work, action.target);
-        return action.do === 'apply' ? this.#apply(work, fault, injection) : this.#revert(work, fault);
+        return action.do === 'apply' ? this.#apply(work, fault, injection) : this.#revert(work, fault, injection);
       }),
     );
   }
@@ -173,12 +173,15 @@ export class InjectionWorker {
     });
   }
 
-  #revert(work: InjectionWork, fault: TargetFault): number | undefined {
+  #revert(work: InjectionWork, fault: TargetFault, injection?: Injection): number | undefined {
     const { uid } = fault.target;
+    const { inputs } = work;
+    const { bootId } = this.#options.tools;
+    const known = injection && inputs && wasOn(injection, uid, bootId) ? { injection, inputs } : undefined;
     this.#holder.release(fault);
     fault.giveUp();
     return this.#begin(work, 'revert', fault, this.#reverts, async () => {
-      const { outcome, evidence = {} } = await fault.revert();
+      const { outcome, evidence = {} } = await fault.revert(known);
       // What was being put on meanwhile was held once more.
       this.#holder.release(fault);
       work.undone.set(uid, outcome);
@@ -275,6 +278,13 @@ export class InjectionWorker {
 function soonestOf(times: readonly (number | undefined)[]): number | undefined {
   const known = times.filter((time) => time !== undefined);
   return known.length === 0 ? undefined : Math.min(...known);
+}
+
+/** Whether a status says that a fault that lasts was put on a target in this boot of the node. */
+function wasOn({ spec, status }: Injection, uid: string, bootId: string): boolean {
+  if (spec.bootId !== undefined && spec.bootId !== bootId) return false;
+  const { state, effective } = status?.targets?.find((target) => target.uid === uid) ?? {};
+  return !isOneShot(spec) && (effective === true || state === 'Confirmed' || state === 'Effective');
 }
 
 /** What was counted at the end also tells whether the fault took effect. */

@@ -4,7 +4,7 @@ import { faultOf } from '../faults/index.js';
 import type { AgentStep } from '../faults/step.js';
 import type { KubeObject } from '../kubernetes/resource.js';
 import { type Inputs, RefusedError, type Sighting, TargetGoneError } from './handler.js';
-import { type AnyHandler, handlerOf, together } from './handlers.js';
+import { handlerOf, putOn, together } from './handlers.js';
 import type { InjectionInputs } from './inputs.js';
 import { type JournalRecord, recordId } from './journal.js';
 import type { Place } from './place.js';
@@ -12,6 +12,12 @@ import { type Found, LaterError, messageOf, readInputs, readTarget, type Tools }
 
 /** What a look at a fault that should be on came to; `unknown`: nobody could say, such as while the API server is away. */
 export type Look = { seen: Sighting } | 'gone' | 'unknown';
+
+/** An injection, and what its steps depend on. */
+interface Known {
+  injection: Injection;
+  inputs: InjectionInputs;
+}
 
 /** The fault of one injection on one target. Whatever is asked of it is done one after the other. */
 export class TargetFault {
@@ -80,11 +86,15 @@ export class TargetFault {
     return this.#exclusive(() => (this.#isUnwanted ? 'unknown' : this.#hold(inputs)));
   }
 
-  /** Takes the fault back as far as anything may be on. The records stay open until `settle`. */
-  revert(): Promise<{ outcome: Outcome; evidence?: Sighting['evidence'] }> {
+  /**
+   * Takes the fault back as far as anything may be on. The records stay open until `settle`.
+   * @param known of a fault that a status says was on: where no record is left, what it needs is found out anew
+   */
+  revert(known?: Known): Promise<{ outcome: Outcome; evidence?: Sighting['evidence'] }> {
     this.giveUp();
     return this.#exclusive(async () => {
       try {
+        if (known && !this.isIntended) await this.#recordAnew(known);
         return await this.#revert();
       } catch (error) {
         return { outcome: { result: 'refused', message: messageOf(error) } };
@@ -207,6 +217,18 @@ export class TargetFault {
     return undefined;
   }
 
+  /** A node that lost its disk lost its records too, but not what is on its pods. */
+  async #recordAnew({ injection, inputs }: Known): Promise<void> {
+    const found = await this.#find(false).catch(unlessGone);
+    if (!found) return;
+    for (const [index, step] of (await this.#plan(injection)).entries()) {
+      const id = recordId(this.injection.uid, this.target.uid, index);
+      const present = await readInputs(inputs, step, found, true);
+      const undo = await handlerOf(this.tools.handlers, step).prepare(step, found.place, id, present);
+      await this.#intend(id, step, undo, found.place);
+    }
+  }
+
   async #intend(id: string, step: AgentStep, undo: unknown, { networkNamespace }: Place): Promise<void> {
     const { injection, target } = this;
     const { bootId } = this.tools;
@@ -266,19 +288,11 @@ export class TargetFault {
   /** Where a record's fault is; undefined when that is gone. */
   async #placeOf(record: JournalRecord): Promise<Place | undefined> {
     if (record.bootId !== this.tools.bootId) return undefined;
-    try {
-      return await this.tools.places.findAgain(record);
-    } catch (error) {
-      if (error instanceof TargetGoneError) return undefined;
-      throw error;
-    }
+    return this.tools.places.findAgain(record).catch(unlessGone);
   }
 }
 
-/** Puts a step on and looks at once whether it is. */
-async function putOn(handler: AnyHandler, undo: unknown, place: Place, inputs: Inputs): Promise<Sighting> {
-  await handler.apply(undo, place, inputs);
-  const seen = await handler.hold(undo, place, inputs);
-  if (seen.drift !== undefined) throw new RefusedError(`it was put on and did not stay: ${seen.drift}`);
-  return seen;
+/** What went away needs nothing more. */
+function unlessGone(error: unknown): undefined {
+  if (!(error instanceof TargetGoneError)) throw error;
 }
