@@ -229,6 +229,19 @@ describe('a hold', () => {
     expect(advance(setting).step?.state).toBe('Holding');
   });
 
+  test.each([
+    [{ packets: 0, bytes: 0 }, 'as no packet was of the kind that `direction`, `peers`, `except` and `ports` mean'],
+    [{ packets: 0, exempted: 3 }, "mean but 3 of the kubelet's probes, which are spared without `includeKubelet`"],
+    [{ processes: 1 }, 'though 1 process got the signal: still there'],
+    [{ processes: 4 }, 'though 4 processes got the signal: still there'],
+    [{ connections: 0 }, 'none of 1 targets showed the effect'],
+  ])('without an effect says why, as far as %j tells', (evidence, words) => {
+    const off = anInjection({ state: 'Revert', agent: 'Node' }, ['Reverted']);
+    Object.assign(off.status?.targets?.[0] ?? {}, { evidence });
+    const { draft } = advance({ statuses: [{ ...holding, state: 'Reverting', hit: 1 }], injections: [off] });
+    expect(draft.status.findings?.[0]?.message).toContain(words);
+  });
+
   test('that ended without effect says so', () => {
     const injections = [anInjection({}, ['Missed'])];
     const steps = [aStep('kill', { duration: '1s' })];

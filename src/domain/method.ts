@@ -208,13 +208,21 @@ function awaitRevert(draft: RunDraft, step: Step, status: StepStatus): void {
   status.endTime = draft.time;
   conclude(status, draft.injectionsOf(step.name));
   if (status.effective > 0) return;
-  const unmet =
-    status.evidence?.packets === 0
-      ? ', for no packet met the fault: was there traffic of the kind that `direction`, `peers` and `ports` mean?'
-      : '';
-  const why = status.hit === 0 ? 'no target was hit' : `none of ${status.hit} targets showed the effect${unmet}`;
+  const why =
+    status.hit === 0 ? 'no target was hit' : `none of ${status.hit} targets showed the effect${unmet(status)}`;
   draft.find(
     'FaultNotEffective',
     `Step '${step.name}' had no effect: ${why}${status.message ? ` (${status.message})` : ''}`,
   );
+}
+
+/** Why a fault that agents put on had no effect, as far as what they counted tells. */
+function unmet({ evidence = {} }: StepStatus): string {
+  const { packets, exempted = 0, processes = 0 } = evidence;
+  if (processes > 0)
+    return `, though ${processes === 1 ? '1 process' : `${processes} processes`} got the signal: still there`;
+  if (packets !== 0) return '';
+  const spared =
+    exempted > 0 ? ` but ${exempted} of the kubelet's probes, which are spared without \`includeKubelet\`` : '';
+  return `, as no packet was of the kind that \`direction\`, \`peers\`, \`except\` and \`ports\` mean${spared}`;
 }
