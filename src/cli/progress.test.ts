@@ -152,13 +152,14 @@ describe('progress in a log', () => {
     const { io, written } = rememberingIo();
     const progress = createProgress('survives', io);
     progress.show(run({ stage: 'Admitted', message: 'Looking for targets' }));
-    const selection = [{ step: 'lose-half', candidates: 4, chosen: 2 }];
+    const removed = { terminating: 0, notReady: 1, unreachable: 2 };
+    const selection = [{ step: 'lose-half', candidates: 4, chosen: 2, removed }];
     for (let count = 0; count < 3; count += 1) progress.show(run({ ...holding.status, selection, seed: 7 }));
     progress.show(failed);
     progress.end();
     expect(written.stderr.split('\n')).toEqual([
       'survives: Admitted: Looking for targets',
-      'survives: step lose-half: drew 2 of 4 candidates (seed 7)',
+      'survives: step lose-half: drew 2 of 4 candidates (seed 7), left out 1 not Ready, 2 on the network of their node or static, where no agent puts a fault',
       'survives: step lose-half: podKill holding, 2 of 2 targets hit',
       'survives: Holding: Holding the fault',
       'survives: step lose-half: podKill done, 2 of 2 targets hit',

@@ -1,4 +1,5 @@
 import type { ExperimentRun, ProbeStage, StageResult, StepStatus } from '../api/experiment-run.js';
+import { removedWords } from '../domain/draw.js';
 import { evidenceWords } from './evidence.js';
 import type { Io } from './io.js';
 import { measurement, rate } from './report.js';
@@ -37,9 +38,11 @@ function lineProgress(title: string, { stderr }: Io): Progress {
 /** What is worth a line, in the order in which it happens. */
 function changes({ status }: ExperimentRun): string[] {
   if (!status) return [];
-  const selected = (status.selection ?? []).map(
-    ({ step, chosen, candidates }) => `step ${step}: drew ${chosen} of ${candidates} candidates (seed ${status.seed})`,
-  );
+  const selected = (status.selection ?? []).map(({ step, chosen, candidates, removed }) => {
+    const words = removedWords(removed);
+    const left = words === '' ? '' : `, left out ${words}`;
+    return `step ${step}: drew ${chosen} of ${candidates} candidates (seed ${status.seed})${left}`;
+  });
   const steps = (status.steps ?? [])
     .filter(({ state }) => state !== 'Waiting')
     .map((step) => `step ${step.name}: ${step.fault} ${step.state.toLowerCase()}${seen(step)}`);

@@ -138,6 +138,12 @@ export function funnel({
   removed: Removed;
   candidates: number;
 }): string {
+  const words = removedWords(removed);
+  return `${candidates} of ${matched}${words === '' ? '' : `: ${words}`}`;
+}
+
+/** What the filters removed, such as `12 not Ready, 2 terminating`; empty when that is nothing. */
+export function removedWords(removed: Removed): string {
   const parts = filters.filter(({ name }) => removed[name] > 0).map(({ name, words }) => `${removed[name]} ${words}`);
-  return `${candidates} of ${matched}${parts.length > 0 ? `: ${parts.join(', ')}` : ''}`;
+  return parts.join(', ');
 }

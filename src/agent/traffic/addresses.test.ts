@@ -1,7 +1,15 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { RefusedError } from '../handler.js';
-import { addressSets, formatAddress, formatRange, mergeRanges, parseRange, rangesMeet } from './addresses.js';
+import {
+  addressSets,
+  familyProblem,
+  formatAddress,
+  formatRange,
+  mergeRanges,
+  parseRange,
+  rangesMeet,
+} from './addresses.js';
 
 const inNft = (...ranges: string[]) => mergeRanges(ranges.map(parseRange)).map(formatRange);
 
@@ -107,5 +115,41 @@ describe('endpoints', () => {
     { address: '10.0.0.1', port: 80, protocol: 'tcp . 80 }' as 'TCP' },
   ] as const)('%j is refused', (endpoint) => {
     expect(() => addressSets({ ranges: [], endpoints: [endpoint] })).toThrow(RefusedError);
+  });
+});
+
+describe('peers of the other IP version', () => {
+  const peers = (...ranges: string[]) => ({ ranges, endpoints: [] });
+
+  test.each([
+    [
+      'only IPv6 for a pod with only IPv4',
+      peers('fd00::/8'),
+      ['10.0.0.1', 'fe80::1'],
+      'have IPv6 addresses and the pod has only IPv4',
+    ],
+    [
+      'only IPv4 for a pod with only IPv6',
+      peers('10.0.0.0/8'),
+      ['fd00::1'],
+      'have IPv4 addresses and the pod has only IPv6',
+    ],
+    [
+      'an endpoint of IPv6 for a pod with only IPv4',
+      { ranges: [], endpoints: [{ address: 'fd00::1', port: 80, protocol: 'TCP' as const }] },
+      ['10.0.0.1'],
+      'name their IPv4 addresses',
+    ],
+  ])('are refused: %s', (_, addresses, own, problem) => {
+    expect(familyProblem(addresses, own)).toContain(problem);
+  });
+
+  test.each([
+    ['of both', peers('fd00::/8', '10.0.0.0/8'), ['10.0.0.1']],
+    ['for a pod with both', peers('fd00::/8'), ['10.0.0.1', 'fd00::1']],
+    ['local to the link', peers('fe80::/10'), ['10.0.0.1']],
+    ['that are none', peers(), ['10.0.0.1']],
+  ])('are none: %s', (_, addresses, own) => {
+    expect(familyProblem(addresses, own)).toBeUndefined();
   });
 });

@@ -121,3 +121,21 @@ export function rangesMeet(left: readonly AddressRange[], right: readonly Addres
   }
   return false;
 }
+
+/** Local to the link, or a multicast group: of these a device has some without anybody having given it one. */
+const local = /^(fe[89ab]|ff)/i;
+const familyOf = (address: string) => (address.includes(':') ? 'IPv6' : 'IPv4');
+
+/**
+ * Why peers can never be met by who has only these addresses: they are all of the other IP version. Undefined when one may
+ * be met, or there are none.
+ */
+export function familyProblem({ ranges, endpoints }: Addresses, own: readonly string[]): string | undefined {
+  const peers = [...ranges, ...endpoints.map(({ address }) => address)];
+  const families = new Set(own.filter((address) => !local.test(address)).map(familyOf));
+  const [has] = families;
+  const isMet = (address: string) => families.has(familyOf(address)) || local.test(address);
+  if (!has || peers.length === 0 || peers.some(isMet)) return undefined;
+  const lacks = has === 'IPv4' ? 'IPv6' : 'IPv4';
+  return `all peers have ${lacks} addresses and the pod has only ${has}, so that no traffic would be hit: name their ${has} addresses`;
+}

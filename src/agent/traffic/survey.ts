@@ -2,6 +2,7 @@ import { MAX_PEER_ADDRESSES } from '../../api/peers.js';
 import type { Traffic } from '../../faults/step.js';
 import { type Inputs, RefusedError } from '../handler.js';
 import type { Place } from '../place.js';
+import { familyProblem } from './addresses.js';
 import { type Device, devicesOf, listTable, type Queueing, queueingOf, type TableName, tablesOf } from './kernel.js';
 import { meantBy, meantByTable, overlap } from './match.js';
 import { createScript } from './nft.js';
@@ -13,9 +14,11 @@ import { isSharedRoot, minorOf, planOf, type TrafficPlan, type TrafficUndo, tabl
  */
 export async function survey(step: Traffic, place: Place, id: string, inputs: Inputs): Promise<TrafficUndo> {
   checkPeers(step, inputs);
-  checkFamily(step, place, inputs);
   const devices = await devicesOf(place);
   const device = choose(step.match.device, devices, place);
+  const problem =
+    step.match.peers && inputs.peers && familyProblem(inputs.peers, [...place.podIPs, ...device.addresses]);
+  if (problem) throw new RefusedError(problem);
   const undo: TrafficUndo = { id, device: device.name, mtu: device.mtu, minor: minorOf(id), step };
   const plan = planOf(undo);
   // Refuses what is not an address.
@@ -49,23 +52,6 @@ function checkPeers({ match }: Traffic, inputs: Inputs): void {
       throw new RefusedError('the peers match no address: no traffic would be hit');
     }
   }
-}
-
-/** Peers of a family that the pod has no address of could never be met. */
-function checkFamily({ match }: Traffic, { podIPs }: Place, { peers }: Inputs): void {
-  if (!match.peers || !peers) return;
-  const addresses = [...peers.ranges, ...peers.endpoints.map(({ address }) => address)];
-  const isLocal = (address: string) => /^(fe[89ab]|ff)/i.test(address);
-  const families = new Set(podIPs.map(familyOf));
-  if (addresses.some((address) => families.has(familyOf(address)) || isLocal(address))) return;
-  const [has, lacks] = families.has('IPv4') ? ['IPv4', 'IPv6'] : ['IPv6', 'IPv4'];
-  throw new RefusedError(
-    `all \`peers\` have ${lacks} addresses and the pod has only ${has}: no traffic would be hit; give peers their ${has} addresses`,
-  );
-}
-
-function familyOf(address: string): 'IPv4' | 'IPv6' {
-  return address.includes(':') ? 'IPv6' : 'IPv4';
 }
 
 /** What the kernel allows in the name of a device is more than what is safe in a script of nft. */
