@@ -76,6 +76,20 @@ describe('a controller that is gone', () => {
   });
 });
 
+describe('a controller that is there', () => {
+  test('is not taken for gone by an agent that can not know when it saw it last', async () => {
+    const first = await lab.agent();
+    await lab.inject('kept', [await lab.pod('a')]);
+    await lab.reach('kept', ['Effective']);
+    await first.kill();
+    rmSync(join(lab.folder, 'controller-seen.json'));
+    const { agent } = await lab.agent();
+    await until(() => agent.busy.held === 1);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    expect(lab.injection('kept')?.status?.ended).toBeUndefined();
+  });
+});
+
 describe('an API server that does not answer', () => {
   const away = () => true;
 

@@ -150,6 +150,11 @@ export class ControllerWatch {
   }
 
   async #look(): Promise<void> {
+    if (this.#deadMan.sign.record === undefined) {
+      // Nothing to compare with, as on a disk that was full or lost: that is no silence of the controller.
+      await this.isAlive();
+      return;
+    }
     const lease = await this.#read();
     if (lease && this.#deadMan.heard(recordOf(lease), this.#options.timing.now())) await this.#keep();
   }

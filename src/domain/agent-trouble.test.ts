@@ -93,6 +93,12 @@ describe('while a fault of agents is on', () => {
     expect(decision.status.stage).toBe('Reverting');
   });
 
+  test('an agent that falls silent while it takes its step back ends the run too', () => {
+    const decision = look({ spec: { state: 'Revert' }, states: ['Effective'] }, { n0: silent });
+    expect(reasonsOf(decision)).toEqual(['AgentMissing']);
+    expect(decision.status.stage).toBe('Reverting');
+  });
+
   test('what can not be proven to be off is said after a minute, with its node and what is wrong there', () => {
     const first = look({}, { n0: silent });
     const injection = anInjection({ step: 'slow', agent: 'Node', node: 'n0', state: 'Revert' }, ['Confirmed']);

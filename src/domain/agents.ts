@@ -121,6 +121,6 @@ export function findAgentTrouble(draft: RunDraft): void {
 function findMissing(draft: RunDraft, { spec }: Injection, node: string): void {
   const facts = draft.nodeFacts(node);
   const missing = facts && silence(node, facts);
-  if (!missing || spec.state !== 'Apply' || draft.condition('Reverted') || draft.found('AgentMissing')) return;
+  if (!missing || spec.state === 'Pending' || draft.condition('Reverted') || draft.found('AgentMissing')) return;
   draft.find('AgentMissing', `Step '${spec.step}' has lost an agent: ${missing}`);
 }
