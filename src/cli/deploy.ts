@@ -69,10 +69,10 @@ export async function untilReady(client: Client, object: KubeObject, signal: Abo
   const deadline = performance.now() + READY_WITHIN_MILLISECONDS;
   for (;;) {
     signal.throwIfAborted();
-    const now = await client.get(resource, namespace, name);
+    const now: KubeObject = { ...(await client.get(resource, namespace, name)), kind: object.kind ?? '' };
     if (isReady(now)) return;
     if (performance.now() > deadline) {
-      const why = (await stuckPods(client, now)) || JSON.stringify(now.status?.conditions ?? now.status);
+      const why = (await stuckPods(client, now)) || openConditions(now);
       throw new Error(`${object.kind} ${namespace}/${name} was not ready within 2 minutes: ${why}`);
     }
     await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MILLISECONDS));
@@ -80,10 +80,8 @@ export async function untilReady(client: Client, object: KubeObject, signal: Abo
 }
 
 /** What the pods of a workload are waiting for, in the kubelet's words; empty when they say nothing. */
-async function stuckPods(client: Client, { metadata, spec }: KubeObject): Promise<string> {
-  const labelSelector = selectorText(spec?.selector ?? {});
-  if (labelSelector === '') return '';
-  const { items } = await client.list(pods, { namespace: metadata.namespace, labelSelector, limit: 20 });
+async function stuckPods(client: Client, object: KubeObject): Promise<string> {
+  const items = object.kind === 'Pod' ? [object] : await podsOf(client, object);
   const reasons = items.flatMap(({ metadata: pod, status }) =>
     (status?.containerStatuses ?? []).flatMap(({ state, lastState }: Json) => {
       const waiting = state?.waiting;
@@ -95,7 +93,22 @@ async function stuckPods(client: Client, { metadata, spec }: KubeObject): Promis
   return reasons.slice(0, 3).join('; ');
 }
 
+async function podsOf(client: Client, { metadata, spec }: KubeObject): Promise<KubeObject[]> {
+  const labelSelector = selectorText(spec?.selector ?? {});
+  if (labelSelector === '') return [];
+  return (await client.list(pods, { namespace: metadata.namespace, labelSelector, limit: 20 })).items;
+}
+
+/** What an object says of itself that is not as it should be. */
+function openConditions({ status }: KubeObject): string {
+  const open = (status?.conditions ?? []).filter(({ status: value }: Json) => value !== 'True');
+  const words = open.map(({ type, message }: Json) => (message ? `${type}: ${message}` : `not ${type}`));
+  return words.join('; ') || 'its status does not say why';
+}
+
 function isReady({ kind, spec, status, metadata }: KubeObject): boolean {
+  // One that has done its work is never Ready again.
+  if (kind === 'Pod' && status?.phase === 'Succeeded') return true;
   if (kind === 'Pod')
     return status?.conditions?.some(({ type, status: value }: Json) => type === 'Ready' && value === 'True') ?? false;
   if (status?.observedGeneration !== undefined && status.observedGeneration < (metadata.generation ?? 0)) return false;
