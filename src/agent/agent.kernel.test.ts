@@ -190,7 +190,9 @@ describe('an agent on a node', () => {
     await startAgent();
     await inject('nobody', web, { partition: { peers: { services: [{ name: 'nowhere' }] } } });
     const before = stateOf(web);
-    expect((await reach('nobody', 'Refused')).message).toMatch(/^there is no Service 'nowhere' in namespace 'default': /);
+    expect((await reach('nobody', 'Refused')).message).toMatch(
+      /^there is no Service 'nowhere' in namespace 'default': /,
+    );
     expect(stateOf(web)).toBe(before);
   }, 30_000);
 });
