@@ -52,7 +52,10 @@ export class NodeWatch {
       this.stop(runUid);
       return;
     }
+    const before = this.#wishes.get(runUid);
     this.#wishes.set(runUid, { namespace, nodes: new Set(nodes) });
+    // What another run has asked for is news to this one, and is told once.
+    if (nodes.some((name) => this.#nodes.has(name) && !before?.nodes.has(name))) this.onChange(runUid);
     if (this.#due().nodes.length > 0 || !this.#namespaces.has(namespace)) this.#schedule(0);
   }
 
