@@ -75,10 +75,13 @@ function landmarksOf(boundaries: Boundaries): { intent: number; on: number } {
   };
 }
 
-/** Waits until a run is over and nothing of it is left, and checks that all that was said of it is so. */
-export async function toTheEnd(scene: Scene, verdict: RegExp, isPodGone = false): Promise<void> {
+/**
+ * Waits until a run is over and nothing of it is left, and checks that all that was said of it is so.
+ * @param isThere whether the target lives, and can be as before
+ */
+export async function toTheEnd(scene: Scene, verdict: RegExp, isThere = true): Promise<void> {
   await scene.finished();
-  await (isPodGone ? scene.holdsNothingOfOurs() : scene.isAsBefore());
+  if (isThere) await scene.isAsBefore();
   await scene.monitor.stop();
   scene.isTrue();
   await scene.isForgotten();

@@ -40,9 +40,22 @@ beforeAll(async () => {
   const context: SuiteContext = { facts: { preload: preload.file, mark, folder }, station, seed, isExhaustive };
   const isWanted = (name: string) => SQUALL_CRASH_ONLY === undefined || SQUALL_CRASH_ONLY.split(',').includes(name);
   // Nearly all of it is waiting, so all of it waits at the same time.
-  groups = Object.fromEntries(
-    Object.entries(allGroups).map(([name, group]) => [name, isWanted(name) ? group(context) : Promise.resolve([])]),
-  );
+  const begin = (name: keyof typeof allGroups) => (isWanted(name) ? allGroups[name](context) : Promise.resolve([]));
+  const after = (before: Promise<unknown>, name: keyof typeof allGroups) =>
+    before.then(
+      () => begin(name),
+      () => begin(name),
+    );
+  const agents = begin('agentDeaths');
+  const gone = begin('agentsGone');
+  groups = {
+    agentDeaths: agents,
+    agentsGone: gone,
+    controllersGone: begin('controllersGone'),
+    clusterAccidents: begin('clusterAccidents'),
+    nodeAccidents: after(agents, 'nodeAccidents'),
+    controllerDeaths: after(gone, 'controllerDeaths'),
+  };
   for (const group of Object.values(groups)) group.catch(() => {});
 }, 60_000);
 

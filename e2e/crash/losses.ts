@@ -13,6 +13,7 @@ import { sleep, together } from './together.js';
 const HOUR_MILLISECONDS = 3_600_000;
 /** For as long as this, in milliseconds, nobody may be hit who is not meant. */
 const WATCH_MILLISECONDS = 3_000;
+const FOLLOW_MILLISECONDS = 20_000;
 
 /** The target of a StatefulSet is deleted by force and replaced under its name: the new pod is hit only when it is to be. */
 export function podIsReplaced(
@@ -23,14 +24,15 @@ export function podIsReplaced(
   follow: boolean,
 ): Promise<SceneResult> {
   return withScene(new Scene(site, station, node, fault, true), 'accident', async (scene) => {
-    await scene.begin('12s', follow ? { targets: { ...site.targetsOf(scene.name), follow } } : {});
+    await scene.begin(follow ? '25s' : '10s', follow ? { targets: { ...site.targetsOf(scene.name), follow } } : {});
     await scene.isOn();
     await site.deletePod(`${scene.name}-0`);
     const next = await TargetSpace.open(await site.readyPod(`${scene.name}-0`, scene.space.uid), station);
     scene.onEnd(() => next.close());
     const isHit = () => fault.isHit(station, next.address, site.peer);
     if (follow) {
-      await scene.expect(isHit, () => `the new pod was not hit: ${scene.told()}`, 8_000);
+      const isOn = async () => site.isClaimed(scene.name, next.uid) && (await isHit());
+      await scene.expect(isOn, () => `the new pod was not hit: ${scene.told()}`, FOLLOW_MILLISECONDS);
     } else {
       await eventually(
         async () => (await station.ask('read', next.address, site.peer)).received > 0,
@@ -39,13 +41,10 @@ export function podIsReplaced(
       const end = performance.now() + WATCH_MILLISECONDS;
       while (performance.now() < end) scene.refuse(await isHit(), 'the new pod was hit');
     }
-    await toTheEnd(scene, follow ? /^Passed/ : /^(Passed|Inconclusive)/, true);
+    await toTheEnd(scene, /^(Passed|Inconclusive)/, false);
     scene.refuse(await isHit(), 'the effect on the new pod is still there');
     const { nft, qdiscs, links } = await next.state();
-    scene.refuse(
-      /squall_|5351:|sq[0-9a-f]{8}:/.test(nft + qdiscs + links),
-      `left in the new pod: ${nft} ${qdiscs} ${links}`,
-    );
+    scene.refuse(/squall_|5351:|sq[0-9a-f]{8}:/.test(nft + qdiscs + links), `left in it: ${nft} ${qdiscs} ${links}`);
     return follow ? 'the pod is replaced under its name, and the fault follows' : 'the pod is replaced under its name';
   });
 }
@@ -106,7 +105,7 @@ export function diskIsFull(
     disk.fill();
     scene.onEnd(() => disk.empty());
     await scene.begin('8s');
-    await toTheEnd(scene, /^Error\/InjectionFailed/);
+    await toTheEnd(scene, /^Inconclusive\/NotSupported/);
     scene.refuse(
       scene.monitor.looks.some(({ isHit }) => isHit),
       'it was hit without an undo record',
@@ -145,10 +144,12 @@ export function apiServerIsAway(
 ): Promise<SceneResult[]> {
   const isLong = milliseconds > 30_000;
   const happen = async (scenes: readonly Scene[]) => {
+    for (const { monitor } of scenes) monitor.isExcused = true;
     const back = site.local.cluster.knobs.outage(milliseconds);
     await sleep(milliseconds - 2_000);
     for (const scene of isLong ? scenes : []) await scene.isAsBefore();
     await back;
+    for (const { monitor } of scenes) monitor.isExcused = false;
     await Promise.all(scenes.map((scene) => toTheEnd(scene, isLong ? /^Error\/ControllerLost/ : /^Passed/)));
   };
   const what = `the API server is away for ${milliseconds / 1_000} s`;

@@ -3,14 +3,14 @@ import { PORT } from './pod-program.js';
 
 const PACKETS = 20;
 const BYTES = 1_000;
-const PATIENCE_MILLISECONDS = 700;
+const PATIENCE_MILLISECONDS = 600;
 /** A connection between pods that nothing is done to takes less than this, unless the machine is too busy to say. */
 const QUICK_MILLISECONDS = 150;
 const TRIES = 40;
 
 /** What came back of what was sent to a target. */
 export interface Reading {
-  /** How many of 20 datagrams of 1,000 bytes came back within 0.7 s. */
+  /** How many of 20 datagrams of 1,000 bytes came back within 0.6 s. */
   received: number;
   /** How often the target's worker was started; absent: nothing came back. */
   lives?: number;
@@ -47,19 +47,32 @@ export class Meter {
 
   /** Sends a burst, and counts what comes back. */
   read(address: string, peer: string): Promise<Reading> {
+    const isFull = ({ received }: Reading) => received === PACKETS;
     return controlled(
-      () => this.#burst(address),
+      () =>
+        better(
+          () => this.#burst(address),
+          isFull,
+          (one, other) => (one.received > other.received ? one : other),
+        ),
       () => this.#burst(peer),
-      ({ received }) => received === PACKETS,
+      isFull,
     );
   }
 
   /** Has a target open a connection to a peer, and waits for the first byte. */
   dial(address: string, peer: string): Promise<Dialled> {
+    const isQuick = ({ outcome, milliseconds }: Dialled) =>
+      outcome === 'connected' && milliseconds < QUICK_MILLISECONDS;
     return controlled(
-      () => this.#dial(address, peer),
+      () =>
+        better(
+          () => this.#dial(address, peer),
+          isQuick,
+          (one, other) => (isQuick(other) ? other : one),
+        ),
       () => this.#dial(peer, peer),
-      ({ outcome, milliseconds }) => outcome === 'connected' && milliseconds < QUICK_MILLISECONDS,
+      isQuick,
     );
   }
 
@@ -105,6 +118,12 @@ export class Meter {
     });
     this.#waiting.delete(nonce);
   }
+}
+
+/** A target's own process may have been kept waiting for a moment, so that what is not as it should be is measured twice. */
+async function better<T>(measure: () => Promise<T>, isFine: (value: T) => boolean, choose: (one: T, other: T) => T) {
+  const first = await measure();
+  return isFine(first) ? first : choose(first, await measure());
 }
 
 async function controlled<T>(measure: () => Promise<T>, control: () => Promise<T>, isFine: (value: T) => boolean) {

@@ -206,6 +206,12 @@ export class Site {
     return all.filter(({ spec }) => spec.run.name === name);
   }
 
+  /** Whether a status says that a fault is on a pod. */
+  isClaimed(run: string, uid: string): boolean {
+    const targets = this.injectionsOf(run).flatMap(({ status }) => status?.targets ?? []);
+    return targets.some((target) => target.uid === uid && ['Confirmed', 'Effective'].includes(target.state));
+  }
+
   async stop(): Promise<void> {
     await Promise.all([this.controller, ...this.agents.values()].map((one) => one?.kill()));
     await this.local.stop();

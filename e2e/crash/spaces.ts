@@ -20,7 +20,7 @@ const CUT = '-- cut --';
 // One program for all, as starting one takes a while when there are hundreds of scenes.
 const script = ['nft list ruleset', 'tc qdisc', 'tc class show dev eth0 2>&1', 'ip -o link'].join(`; echo '${CUT}'; `);
 
-/** Network namespaces of pods, which stay for as long as they are open here. */
+/** Network namespaces of pods, by the UID of the pod, which stay for as long as they are open here. */
 export class Spaces {
   readonly #open = new Map<string, FileHandle>();
 
@@ -29,24 +29,26 @@ export class Spaces {
     const [pid] = processesOf(uid);
     const name = spaceOf(pid ?? 0);
     if (name === undefined) throw new Error(`pod ${uid} has no process`);
-    this.#open.set(name, await open(`/proc/${pid}/ns/net`));
+    this.#open.set(uid, await open(`/proc/${pid}/ns/net`));
     return name;
   }
 
-  async close(name: string): Promise<void> {
-    await this.#open.get(name)?.close();
-    this.#open.delete(name);
+  async close(uid: string): Promise<void> {
+    await this.#open.get(uid)?.close();
+    this.#open.delete(uid);
   }
 
-  /** Runs a program in one. */
-  async run(name: string, program: string, ...args: string[]): Promise<string> {
-    const space = `--net=/proc/${process.pid}/fd/${this.#open.get(name)?.fd}`;
+  /** Runs a program in that of a pod. */
+  async run(uid: string, program: string, ...args: string[]): Promise<string> {
+    const handle = this.#open.get(uid);
+    if (!handle) throw new Error(`the network of pod ${uid} is not open`);
+    const space = `--net=/proc/${process.pid}/fd/${handle.fd}`;
     return (await run('nsenter', [space, '--', program, ...args])).stdout;
   }
 
-  /** What there is in one now. */
-  async state(name: string): Promise<SpaceState> {
-    const [nft = '', qdiscs = '', classes = '', links = ''] = (await this.run(name, 'sh', '-c', script)).split(CUT);
+  /** What there is in that of a pod now. */
+  async state(uid: string, name: string): Promise<SpaceState> {
+    const [nft = '', qdiscs = '', classes = '', links = ''] = (await this.run(uid, 'sh', '-c', script)).split(CUT);
     const processes = processesIn(name).map((pid) => contentOf(`/proc/${pid}/comm`).trim());
     return { nft, qdiscs, classes, links, processes: processes.sort() };
   }

@@ -11,9 +11,9 @@ const answers = {
   read: (address: string, peer: string) => meter.read(address, peer),
   dial: (address: string, peer: string) => meter.dial(address, peer),
   open: (uid: string) => spaces.open(uid),
-  close: (name: string) => spaces.close(name),
-  run: (name: string, program: string, ...args: string[]) => spaces.run(name, program, ...args),
-  state: (name: string) => spaces.state(name),
+  close: (uid: string) => spaces.close(uid),
+  run: (uid: string, program: string, ...args: string[]) => spaces.run(uid, program, ...args),
+  state: (uid: string, name: string) => spaces.state(uid, name),
   isPaused: async (uid: string) => isPaused(uid),
 };
 

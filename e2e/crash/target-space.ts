@@ -21,17 +21,17 @@ export class TargetSpace {
   }
 
   close(): Promise<void> {
-    return this.station.ask('close', this.name);
+    return this.station.ask('close', this.uid);
   }
 
   /** Runs a program in it. */
   run(program: string, ...args: string[]): Promise<string> {
-    return this.station.ask('run', this.name, program, ...args);
+    return this.station.ask('run', this.uid, program, ...args);
   }
 
   /** What there is in it now. */
   state(): Promise<SpaceState> {
-    return this.station.ask('state', this.name);
+    return this.station.ask('state', this.uid, this.name);
   }
 
   /** Whether any process of the pod is stopped. */
