@@ -30,6 +30,8 @@ export interface Accident {
 const network = ['loss egress', 'loss ingress', 'rate egress', 'rate ingress', 'partition'];
 const classes = ['loss egress', 'rate egress', 'partition'];
 const lasting = [...network, 'delay by proxy', 'process pause'];
+/** One for each way in which a fault is kept on. */
+const kinds = ['loss egress', 'rate ingress', 'delay by proxy', 'process pause'];
 
 /** Begins the same agent anew, when something was done to what it left. */
 async function restartAgent({ site, node }: Scene, meanwhile: (journal: string) => void = () => {}): Promise<void> {
@@ -107,7 +109,7 @@ export const accidents: readonly Accident[] = [
   },
   {
     what: 'the agent is replaced in order',
-    faults: lasting,
+    faults: kinds,
     happen: async (scene) => {
       const { site, node } = scene;
       const begun = performance.now();
@@ -136,13 +138,13 @@ export const accidents: readonly Accident[] = [
   },
   {
     what: "the agent's clock is an hour ahead",
-    faults: lasting,
+    faults: kinds,
     happen: ({ site, node }) => site.agents.get(node)?.tell({ stepClock: HOUR_MILLISECONDS }),
     verdict: /^Passed/,
   },
   {
     what: "the agent's clock is an hour behind",
-    faults: lasting,
+    faults: kinds,
     happen: ({ site, node }) => site.agents.get(node)?.tell({ stepClock: -HOUR_MILLISECONDS }),
     verdict: /^Passed/,
   },
@@ -158,7 +160,7 @@ export const accidents: readonly Accident[] = [
   },
   {
     what: 'the API server forgets the pod, which still runs',
-    faults: lasting,
+    faults: kinds,
     happen: ({ site, name }) =>
       site.local.cluster.knobs.set({
         faults: [...site.local.cluster.knobs.settings.faults, { method: 'GET', path: `/pods/${name}$`, code: 404 }],
@@ -176,7 +178,7 @@ export function accident(
   spec: Accident,
 ): Promise<SceneResult> {
   return withScene(new Scene(site, station, node, fault), 'accident', async (scene) => {
-    await scene.begin('8s', spec.step);
+    await scene.begin('10s', spec.step);
     await scene.isOn();
     await spec.happen(scene);
     await toTheEnd(scene, spec.verdict);
