@@ -76,14 +76,15 @@ export function verdicts(cluster: TestCluster): void {
         '--seed',
         seed,
       );
-    const runs = [await draw('7'), await draw('7'), await draw('8')];
+    const runs = [await draw('7'), await draw('7'), await draw('8'), await draw('9'), await draw('10')];
     for (const { outcome } of runs) expect(outcome).toMatchObject({ code: 3, reason: 'BaselineUnmet' });
     expect(await podNames('unmet')).toEqual(before);
-    expect(runs.map(({ run }) => run.status?.seed)).toEqual([7, 7, 8]);
-    const [first, second, other] = runs.map(({ run }) => run.status?.selection?.[0]?.digest);
+    expect(runs.map(({ run }) => run.status?.seed)).toEqual([7, 7, 8, 9, 10]);
+    const [first, second, ...others] = runs.map(({ run }) => run.status?.selection?.[0]?.digest);
     expect(first).toMatch(/^sha256:/);
     expect(second).toBe(first);
-    expect(other).not.toBe(first);
+    // One other seed may draw the same three of six by chance, three of them hardly ever do.
+    expect(new Set([first, ...others]).size).toBeGreaterThan(1);
   });
 
   test.concurrent('a run is inconclusive with 3 when there is nothing to hit', async () => {
