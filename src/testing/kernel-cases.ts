@@ -5,4 +5,4 @@ import { netemCases } from './netem-cases.js';
 import { shapingCases } from './shaping-cases.js';
 
 /** All that is run in the virtual machine. */
-export const kernelCases: readonly KernelCase[] = [...abilityCases, ...netemCases, ...filterCases, ...shapingCases];
+export const kernelCases: readonly KernelCase[] = [...abilityCases, ...shapingCases, ...netemCases, ...filterCases];

@@ -21,7 +21,7 @@ export interface NetemFault {
   judge(echoes: Echoes, passes: number): Finding[];
 }
 
-const many: EchoPace = { count: 600, intervalSeconds: 0.005 };
+const many: EchoPace = { count: 480, intervalSeconds: 0.005 };
 
 /** All single faults of netem, and what they are told in one. */
 export const netemFaults: NetemFault[] = [
@@ -40,7 +40,7 @@ export const netemFaults: NetemFault[] = [
     name: 'a delay with jitter',
     does: { netem: { delay: { latencyMilliseconds: 50, jitterMilliseconds: 20 } } },
     plain: ['delay', '50ms', '20ms'],
-    pace: { count: 400, intervalSeconds: 0.007 },
+    pace: { count: 300, intervalSeconds: 0.007 },
     // Uniform from 30 to 70 ms.
     judge: (seen, passes) => [
       delay(seen, 50 * passes),
@@ -53,7 +53,7 @@ export const netemFaults: NetemFault[] = [
       name: `a delay of the ${distribution} distribution`,
       does: { netem: { delay: { latencyMilliseconds: 60, jitterMilliseconds: 10, distribution } } },
       plain: ['delay', '60ms', '10ms', 'distribution', distribution],
-      pace: { count: 400, intervalSeconds: 0.007 },
+      pace: { count: 300, intervalSeconds: 0.007 },
       judge: (seen, passes) => [delay(seen, 60 * passes), deviation(seen, 10 * Math.sqrt(passes))],
     }),
   ),
