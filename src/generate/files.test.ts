@@ -157,6 +157,6 @@ describe('the examples', () => {
     const applied = compileSchema(schemaOf(kind?.plural ?? '')).apply(object);
     expect(applied.errors).toEqual([]);
     expect(applied.unknown).toEqual([]);
-    expect(kind?.check?.(object.spec) ?? []).toEqual([]);
+    expect(kind?.check?.((applied.object as { spec: unknown }).spec) ?? []).toEqual([]);
   });
 });

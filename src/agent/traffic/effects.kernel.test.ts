@@ -263,7 +263,9 @@ describe('loss', () => {
     };
     const undo = await world.on(lossOf(0.05, { direction: 'Egress' }));
     const had = await resent();
-    await pod.space.tcpSend(peers[0]!.ipv4, 9000, 1_000_000);
+    // A megabyte is some 35 packets here, none of which may be lost by chance.
+    for (let tries = 0; tries < 30 && (await resent()) === had; tries += 1)
+      await pod.space.tcpSend(peers[0]!.ipv4, 9000, 1_000_000);
     expect((await resent()) - had).toBeGreaterThan(0);
     await world.off(undo);
   });
