@@ -26,7 +26,12 @@ export default {
       testMatch: ['<rootDir>/src/**/*.test.ts'],
       testPathIgnorePatterns: [kernelTests],
     },
-    { ...shared, displayName: 'kernel', testMatch: ['<rootDir>/src/**/*.kernel.test.ts'] },
+    {
+      ...shared,
+      displayName: 'kernel',
+      testMatch: ['<rootDir>/src/**/*.kernel.test.ts'],
+      setupFilesAfterEnv: ['<rootDir>/src/testing/measure-again.ts'],
+    },
     { ...shared, displayName: 'virtual-machine', testMatch: ['<rootDir>/e2e/kernel/*.test.ts'] },
     { ...shared, displayName: 'crash', testMatch: ['<rootDir>/e2e/crash/*.test.ts'] },
     { ...shared, displayName: 'e2e', testMatch: ['<rootDir>/e2e/*.test.ts'] },
