@@ -84,14 +84,14 @@ const untried: Partial<Record<Ability, readonly CapabilityName[]>> = {
  */
 export async function tryAbilities(run: RunProgram, procRoot = '/proc'): Promise<Abilities> {
   const lacked = await lackingCapabilities();
-  const found = await Promise.all(
-    abilities.map(async (ability) => {
-      const why = await (ability === 'processes' ? tryProcesses(procRoot) : tryInNamespace(run, trials[ability]));
-      const lacking = untried[ability]?.filter((name) => lacked.includes(name)) ?? [];
-      return [ability, why === '' && lacking.length > 0 ? `the agent lacks ${lacking.join(' and ')}` : why] as const;
-    }),
-  );
-  return Object.fromEntries(found) as Record<Ability, string>;
+  const found: Partial<Record<Ability, string>> = {};
+  // One after the other: while one nft has nf_tables loaded for the first time, another one fails.
+  for (const ability of abilities) {
+    const why = await (ability === 'processes' ? tryProcesses(procRoot) : tryInNamespace(run, trials[ability]));
+    const lacking = untried[ability]?.filter((name) => lacked.includes(name)) ?? [];
+    found[ability] = why === '' && lacking.length > 0 ? `the agent lacks ${lacking.join(' and ')}` : why;
+  }
+  return found as Record<Ability, string>;
 }
 
 async function tryInNamespace(run: RunProgram, { program, args, input, part }: Trial): Promise<string> {
