@@ -152,7 +152,9 @@ export function apiServerIsAway(
     for (const scene of isLong ? scenes : []) await scene.isAsBefore();
     await back;
     for (const { monitor } of scenes) monitor.isExcused = false;
-    await Promise.all(scenes.map((scene) => toTheEnd(scene, isLong ? /^Error\/ControllerLost/ : /^Passed/)));
+    // Both are so, and the one that is seen first when the API server is back gives its name.
+    const verdict = isLong ? /^Error\/(ControllerLost|AgentMissing)/ : /^Passed/;
+    await Promise.all(scenes.map((scene) => toTheEnd(scene, verdict)));
   };
   const what = `the API server is away for ${milliseconds / 1_000} s`;
   const duration = isLong ? '2m' : '20s';
