@@ -59,7 +59,8 @@ describe('a cluster', () => {
     await deployShop(cluster, 2);
     const { clusterIP } = cluster.store.get('services', 'default', 'web')!.spec;
     await until(() => cluster.store.get('endpoints', 'default', 'web') !== undefined);
-    expect(await read(clusterIP)).toMatch(/^web-/);
+    // The proxy listens a moment after the endpoints are there.
+    await until(async () => (await read(clusterIP).catch(() => '')).startsWith('web-'));
     const open = connect(80, clusterIP).on('error', () => undefined);
     const pids = pods(cluster).map(pidOf);
     expect(pids.every(isAlive)).toBe(true);
