@@ -70,14 +70,18 @@ export function runSpec(template: Schema) {
       ),
       trigger: defaulted(
         enumeration(
-          'trigger says who started the run: `Manual` for a person, `Command` for `squall run`. Default `Manual`.',
-          ['Manual', 'Command'],
+          'trigger says who started the run: `Manual` for a person, `Command` for `squall run`, `Schedule` for the schedule of its experiment, `RunNow` for the annotation squall.dev/run-now. Default `Manual`.',
+          ['Manual', 'Command', 'Schedule', 'RunNow'],
         ),
         'Manual',
       ),
+      scheduledTime: optional(time('scheduledTime is the due time that the run was started for.')),
       abort: optional(
         object('abort ends the run: the fault is taken back and the verdict is Aborted. May be set once.', {
           reason: string('reason for people.', { max: 512, min: 1 }),
+          superseded: optional(
+            boolean('superseded says that a newer run of the same experiment takes its place. Default false.'),
+          ),
         }),
       ),
     },
@@ -100,8 +104,9 @@ export function runSpec(template: Schema) {
 export interface RunSpec {
   template: ExperimentSpec;
   seed?: number;
-  trigger: 'Manual' | 'Command';
-  abort?: { reason: string };
+  trigger: 'Manual' | 'Command' | 'Schedule' | 'RunNow';
+  scheduledTime?: string;
+  abort?: { reason: string; superseded?: boolean };
 }
 
 const removed = object('removed counts the pods that each filter took out, in this order; each pod counts once.', {
@@ -113,6 +118,17 @@ const removed = object('removed counts the pods that each filter took out, in th
     "protected pods are in a protected namespace, carry the label squall.dev/protected, or are Squall's own.",
   ),
   unmanaged: count('unmanaged pods would not be replaced and `unmanaged` is not set.'),
+  controlPlane: optional(count('controlPlane nodes are not hit unless they are named.')),
+  controllerNode: optional(
+    count('controllerNode is the node that the controller runs on, which is not hit unless it is named.'),
+  ),
+  lastReady: optional(count('lastReady nodes would leave the cluster without a Ready node.')),
+  rollingOut: optional(count('rollingOut workloads have a rollout in progress.')),
+  unsuitable: optional(
+    count('unsuitable targets can not carry the fault, such as a workload that an autoscaler scales.'),
+  ),
+  inUse: optional(count('inUse targets are held by another run.')),
+  notAllowed: optional(count('notAllowed targets lack the label squall.dev/allowed, which a SafetyPolicy asks for.')),
   unreachable: count('unreachable pods use the network of their node or are static: no agent puts a fault on them.'),
 });
 

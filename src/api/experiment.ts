@@ -1,6 +1,9 @@
 import { type Condition, conditions } from './conditions.js';
 import { expectation } from './expectation.js';
+import { type FaultMember, faultRules, type Member } from './fault-member.js';
 import type { Kind, Resource } from './kind.js';
+import { type Safeguards, safeguards, stepSafeguards } from './safeguards.js';
+import { type History, history, type Schedule, schedule } from './schedule.js';
 import {
   boolean,
   defaulted,
@@ -57,6 +60,7 @@ const stepFields = {
       driftReactions,
     ),
   ),
+  safeguards: optional(stepSafeguards),
   parallel: optional(
     boolean(
       'parallel starts this step together with the step before it. Default false: it starts when that one has ended.',
@@ -85,81 +89,6 @@ const hypothesisFields = {
     ),
   ),
 } satisfies Fields;
-
-const safeguards = object('safeguards bound what the experiment may do.', {
-  maxTargets: optional(
-    integer(
-      "maxTargets is how many different targets the whole run may hit; a run that wants more is refused. Left out: no limit beyond the steps' own.",
-      {
-        min: 1,
-        max: 10_000,
-      },
-    ),
-  ),
-  abortOn: optional(
-    list(
-      'abortOn names probes of the hypothesis: as soon as one is violated during the fault, the fault is taken back and the run fails. Left out: the fault is held to its end.',
-      string('The name of a probe.', { max: 63, min: 1 }),
-      { max: 20, set: true },
-    ),
-  ),
-});
-
-/** One entry of a union of plug-ins: the field's name and its schema. */
-export interface Member {
-  name: string;
-  schema: Schema;
-  /** Rules that relate the member's fields to those beside it. */
-  rules?: Rule[];
-}
-
-/** One entry of the union of faults. */
-export interface FaultMember extends Member {
-  by: 'ApiServer' | 'Agent';
-  oneShot: boolean;
-  /** Whether an ephemeral container can carry it out; only for faults of agents. */
-  sidecar?: boolean;
-}
-
-/** Whether one of these fields is given, in CEL. */
-function given(members: readonly Member[]): string {
-  return members.length === 0 ? 'false' : `(${members.map(({ name }) => `has(self.${name})`).join(' || ')})`;
-}
-
-function listed(members: readonly Member[]): string {
-  return members.map(({ name }) => `\`${name}\``).join(', ') || 'none there is yet';
-}
-
-/** Which of a step's own fields go with which faults. */
-function faultRules(faults: readonly FaultMember[]): Rule[] {
-  const lasting = faults.filter(({ oneShot }) => !oneShot);
-  const byAgents = faults.filter(({ by }) => by === 'Agent');
-  const inSidecars = byAgents.filter(({ sidecar }) => sidecar);
-  const lastingByAgents = byAgents.filter(({ oneShot }) => !oneShot);
-  return [
-    {
-      rule: `!${given(lasting)} || has(self.duration)`,
-      message: `\`duration\` must be given with a fault that lasts until it is taken back: ${listed(lasting)}`,
-    },
-    {
-      rule: `!has(self.agent) || ${given(byAgents)}`,
-      message: `\`agent\` may only be given with a fault that agents carry out: ${listed(byAgents)}`,
-    },
-    {
-      rule: `!has(self.agent) || self.agent != 'Sidecar' || ${given(inSidecars)}`,
-      message: `\`agent: Sidecar\` may only be asked for with a fault that needs nothing but the pod's network: ${listed(inSidecars)}`,
-    },
-    {
-      rule: `!has(self.onDrift) || ${given(lastingByAgents)}`,
-      message: `\`onDrift\` may only be given with a fault that agents keep up: ${listed(lastingByAgents)}`,
-    },
-    {
-      rule: `!has(self.targets.follow) || !self.targets.follow || ${given(lasting)}`,
-      message: `\`follow\` may only be set with a fault that lasts until it is taken back: ${listed(lasting)}`,
-      fieldPath: '.targets.follow',
-    },
-  ];
-}
 
 function union(members: readonly Member[]): Fields {
   return Object.fromEntries(members.map((member) => [member.name, optional(member.schema as Schema<unknown, true>)]));
@@ -190,6 +119,15 @@ export function experimentSpec(faults: readonly FaultMember[], probes: readonly 
     'spec of the experiment. It can be edited at any time; the next run takes it.',
     {
       description: optional(string('description says in a sentence what is believed to hold.', { max: 1024 })),
+      serviceAccountName: defaulted(
+        string(
+          "serviceAccountName of the run's namespace whose rights decide what the experiment may do: every fault, probe and Secret is asked for in its name. Default `default`.",
+          { max: 253, min: 1 },
+        ),
+        'default',
+      ),
+      schedule: optional(schedule),
+      history: optional(history),
       hypothesis: optional(
         list(
           'hypothesis is the steady state: probes and what is expected of them. Without one no run can pass.',
@@ -246,9 +184,12 @@ const probeObject = () => object('', hypothesisFields);
 /** `Experiment.spec` as the API server returns it, with every default filled in. */
 export interface ExperimentSpec {
   description?: string;
+  serviceAccountName: string;
+  schedule?: Schedule;
+  history?: History;
   hypothesis?: HypothesisProbe[];
   method: Step[];
-  safeguards?: Infer<typeof safeguards>;
+  safeguards?: Safeguards;
   recovery: { within: string };
   timeout: string;
 }
@@ -261,6 +202,31 @@ const experimentStatus = object('status of the experiment, written by the contro
     }),
   ),
   conditions: optional(conditions),
+  nextRunTime: optional(
+    time(
+      'nextRunTime is when the schedule starts the next run, jitter, windows and freezes included. Missing: never, or not while `suspend` is set.',
+    ),
+  ),
+  lastScheduleTime: optional(
+    time('lastScheduleTime is the latest due time that a run was started for or that was missed.'),
+  ),
+  missedRuns: optional(
+    integer('missedRuns counts due times for which no run was started, since the experiment exists.', {
+      min: 0,
+      max: 0x7fffffff,
+    }),
+  ),
+  lastRunNow: optional(
+    string('lastRunNow is the value of the annotation squall.dev/run-now that a run was started for last.', {
+      max: 256,
+    }),
+  ),
+  active: optional(
+    list('active names the runs that are under way.', string('The name of a run.', { max: 253 }), {
+      max: 100,
+      set: true,
+    }),
+  ),
   lastRun: optional(
     object('lastRun is the run that finished last.', {
       name: string('name of the run.', { max: 253 }),
@@ -275,6 +241,11 @@ const experimentStatus = object('status of the experiment, written by the contro
 export interface ExperimentStatus {
   observedGeneration?: number;
   conditions?: Condition[];
+  nextRunTime?: string;
+  lastScheduleTime?: string;
+  missedRuns?: number;
+  lastRunNow?: string;
+  active?: string[];
   lastRun?: { name: string; verdict: string; reason: string; finishTime: string };
 }
 
@@ -284,6 +255,8 @@ export type Experiment = Resource<ExperimentSpec, ExperimentStatus>;
 /** The conditions of an experiment, and what each says. */
 export const experimentConditions = {
   Ready: '`True` when the experiment is valid and can be run. Never the last verdict: a failed run leaves it `True`.',
+  Scheduled:
+    '`True` while the schedule starts runs; `False` with the reason while it does not, such as `Suspended`, `Halted`, `NeverDue` or `Waiting` for `startWhen`. Missing without a schedule.',
 } as const;
 
 /** The Experiment kind, given the schema of its spec. */
@@ -302,6 +275,12 @@ export function experimentKind(spec: Schema, check: Kind['check']): Kind {
     columns: [
       { name: 'Verdict', type: 'string', jsonPath: '.status.lastRun.verdict', description: 'Verdict of the last run.' },
       { name: 'Reason', type: 'string', jsonPath: '.status.lastRun.reason', description: 'Why.' },
+      {
+        name: 'Next-Run',
+        type: 'string',
+        jsonPath: '.status.nextRunTime',
+        description: 'When the schedule runs it next.',
+      },
       { name: 'Last-Run', type: 'date', jsonPath: '.status.lastRun.finishTime', description: 'When it finished.' },
       {
         name: 'Ready',

@@ -1,4 +1,5 @@
-import { driftReactions, type Member } from './experiment.js';
+import { driftReactions } from './experiment.js';
+import type { Member } from './fault-member.js';
 import type { Kind, Resource } from './kind.js';
 import type { Schema } from './schema.js';
 import {
@@ -13,19 +14,24 @@ import {
   string,
   time,
 } from './schema.js';
+import { workloadKinds } from './targets.js';
 
 /** At most this many targets stand in one Injection, so that its status stays far below etcd's limit. */
 export const MAX_TARGETS_PER_INJECTION = 100;
 
 const count = (description: string) => integer(description, { min: 0, max: Number.MAX_SAFE_INTEGER });
 
-const target = object('One pod.', {
-  namespace: string('namespace of the pod.', { max: 63 }),
-  name: string('name of the pod.', { max: 253 }),
-  uid: string('uid of the pod; a pod of the same name with another uid is never hit.', { max: 36 }),
+const target = object('One target.', {
+  kind: optional(enumeration('kind of the target. Left out: `Pod`.', ['Pod', 'Node', ...workloadKinds])),
+  namespace: string('namespace of the target; empty for a node.', { max: 63 }),
+  name: string('name of the target.', { max: 253 }),
+  uid: string('uid of the target; another object of the same name is never hit.', { max: 36 }),
+  node: optional(string('node that the target was on when it was drawn, which budgets count it to.', { max: 253 })),
+  zone: optional(string('zone of that node.', { max: 63 })),
+  workload: optional(string('workload that the target belongs to, as `Deployment/web`.', { max: 320 })),
 });
 
-/** One pod that a fault is meant for. */
+/** One object that a fault is meant for. */
 export type Target = Infer<typeof target>;
 
 /** Who carries out a fault inside of pods. */
@@ -76,6 +82,23 @@ const targetStatus = object('How far the fault is on one target.', {
   message: optional(string('message for people.', { max: 256 })),
   effective: optional(boolean('effective says that the fault was seen to take effect, also after it was taken back.')),
   evidence: optional(evidence),
+  undo: optional(
+    string(
+      'undo is what was there before, as JSON, recorded before the effect; what takes the fault back restores it.',
+      { max: 8192 },
+    ),
+  ),
+  progress: optional(
+    object('progress of a fault that takes its time, such as a drain.', {
+      done: count('done is how many pods are gone.'),
+      total: count('total is how many were to go.'),
+      refused: count('refused is how often a disruption budget has held back a pod.'),
+      waiting: optional(string('waiting says what is waited for, such as the pod that is held back.', { max: 256 })),
+    }),
+  ),
+  conflict: optional(
+    string('conflict says what somebody else changed during the fault, and that it was left as it is.', { max: 256 }),
+  ),
   drifts: optional(count('drifts is how often the fault was found to have vanished while it was wanted.')),
 });
 

@@ -17,11 +17,20 @@ export const LABEL_STEP = `${GROUP}/step`;
 export const LABEL_NODE = `${GROUP}/node`;
 /** On pods, `"true"`: never hit this one. */
 export const LABEL_PROTECTED = `${GROUP}/protected`;
+/** On pods, nodes and namespaces, `"true"`: it may be hit where a SafetyPolicy admits only what is labelled so. */
+export const LABEL_ALLOWED = `${GROUP}/allowed`;
 /** On all that Squall installs; pods that carry it with the value `squall` are never hit. */
 export const LABEL_PART_OF = 'app.kubernetes.io/part-of';
 /** The value of `LABEL_PART_OF` on Squall's own objects. */
 export const PART_OF = 'squall';
 
+/** On Experiments: every change of the value starts one run. For people who live in Git. */
+export const ANNOTATION_RUN_NOW = `${GROUP}/run-now`;
+/**
+ * On nodes and workloads that a fault has changed: this and eight hex digits that stand for the injection. The value is
+ * the undo record, written together with the change, so that either both are there or none.
+ */
+export const ANNOTATION_UNDO_PREFIX = `undo.${GROUP}/`;
 /** On runs: the file an Experiment was read from when `squall run` made the run. */
 export const ANNOTATION_FILE = `${GROUP}/file`;
 /** On Experiments: the verdict its author expects, such as `Failed`; read by the demo. */

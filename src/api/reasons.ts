@@ -34,6 +34,10 @@ export const reasons = {
     verdict: 'Inconclusive',
     meaning: 'A safeguard or a SafetyPolicy refused the run; nothing was injected.',
   },
+  NotAuthorized: {
+    verdict: 'Inconclusive',
+    meaning: "The experiment's service account lacks a right; nothing more was injected.",
+  },
   NotSupported: {
     verdict: 'Inconclusive',
     meaning:
@@ -45,6 +49,7 @@ export const reasons = {
   },
   Halted: { verdict: 'Aborted', meaning: 'A SafetyPolicy halts all experiments.' },
   AbortedByUser: { verdict: 'Aborted', meaning: '`spec.abort` was set, or the run was deleted.' },
+  Superseded: { verdict: 'Aborted', meaning: 'A newer run of the same experiment took its place.' },
   InjectionFailed: { verdict: 'Error', meaning: 'A fault could not be applied.' },
   InvalidTemplate: { verdict: 'Error', meaning: 'The template can not be run as written; nothing was injected.' },
   AgentMissing: { verdict: 'Error', meaning: 'The agent that carries a fault was not there, or went away.' },

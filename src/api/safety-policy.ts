@@ -1,5 +1,8 @@
+import { freezes, windows } from './calendar.js';
 import type { Kind, Resource } from './kind.js';
-import { type Infer, list, object, optional, string } from './schema.js';
+import { stepSafeguards } from './safeguards.js';
+import { boolean, enumeration, type Infer, integer, list, object, optional, string } from './schema.js';
+import { labelSelector } from './selector.js';
 
 const spec = object('spec of the policy. Several policies add up; the strictest wins.', {
   halt: optional(
@@ -14,6 +17,41 @@ const spec = object('spec of the policy. Several policies add up; the strictest 
       { max: 256, set: true },
     ),
   ),
+  protectedLabels: optional(
+    list(
+      'protectedLabels are selectors of pods, nodes and workloads that are never hit, in addition to those with the label squall.dev/protected.',
+      labelSelector('A selector of labels.'),
+      { max: 20, min: 1 },
+    ),
+  ),
+  onlyAllowed: optional(
+    boolean(
+      'onlyAllowed admits only targets that carry the label squall.dev/allowed with the value `true`, or whose namespace does. Default false: all but what is protected.',
+    ),
+  ),
+  faults: optional(
+    list(
+      'faults are the only ones that may be injected, by their field, such as `podKill`. Left out: all.',
+      string('The name of a fault.', { max: 63, min: 1 }),
+      { max: 100, min: 1, set: true },
+    ),
+  ),
+  budgets: optional(
+    list(
+      'budgets bound how many different targets all runs together may hit at the same time.',
+      object('One budget.', {
+        per: enumeration(
+          'per says what each has a budget of its own: every `Namespace`, `Node` or `Zone`, or the whole `Cluster`.',
+          ['Namespace', 'Node', 'Zone', 'Cluster'],
+        ),
+        maxTargets: integer('maxTargets at the same time; with 0 nothing may be hit.', { min: 0, max: 100_000 }),
+      }),
+      { max: 4, min: 1, key: 'per' },
+    ),
+  ),
+  safeguards: optional(stepSafeguards),
+  windows: optional(windows('windows are when runs may start; outside of them a run is refused. Left out: always.')),
+  freezes: optional(freezes('freezes are days on which no run may start. Left out: none.')),
 });
 
 /** `SafetyPolicy.spec`. */

@@ -13,20 +13,31 @@ import {
 } from './schema.js';
 import { labelSelector } from './selector.js';
 
-const podTargets = object(
+/** What targets can be. */
+export const targetKinds = ['pods', 'nodes', 'workloads', 'zones'] as const;
+/** What targets can be: the field of `targets` that names them. */
+export type TargetKind = (typeof targetKinds)[number];
+
+/** The kinds of workloads that pods are picked by and that faults can be put on. */
+export const workloadKinds = ['Deployment', 'StatefulSet', 'DaemonSet', 'ReplicaSet'] as const;
+
+const names = (what: string) =>
+  optional(
+    list(`names lists ${what}s by name.`, string(`The name of a ${what}.`, { max: 253, min: 1 }), {
+      max: 20,
+      min: 1,
+      set: true,
+    }),
+  );
+
+const pods = object(
   "pods says which pods of the run's namespace are candidates. Terminating, completed and not Ready pods never are.",
   {
     selector: optional(labelSelector('selector picks pods by their labels, like the selector of a Deployment.')),
-    names: optional(
-      list('names lists pods by name.', string('The name of a pod.', { max: 253, min: 1 }), {
-        max: 20,
-        min: 1,
-        set: true,
-      }),
-    ),
+    names: names('pod'),
     workload: optional(
       object('workload picks the pods that belong to one workload.', {
-        kind: enumeration('kind of the workload.', ['Deployment', 'StatefulSet', 'DaemonSet', 'ReplicaSet']),
+        kind: enumeration('kind of the workload.', workloadKinds),
         name: string('name of the workload.', { max: 253, min: 1 }),
       }),
     ),
@@ -47,11 +58,38 @@ const podTargets = object(
   [exactlyOne(['selector', 'names', 'workload'], 'what to pick pods by')],
 );
 
+const nodes = object(
+  'nodes says which nodes are candidates. Not Ready nodes never are. Unless they are listed in `names`, neither are nodes of the control plane, the node the controller runs on, nor the last Ready node.',
+  {
+    selector: optional(labelSelector('selector picks nodes by their labels, such as `topology.kubernetes.io/zone`.')),
+    names: names('node'),
+  },
+  [exactlyOne(['selector', 'names'], 'what to pick nodes by')],
+);
+
+const workloads = object(
+  "workloads says which workloads of the run's namespace are candidates. Those with a rollout in progress never are.",
+  {
+    kind: enumeration('kind of the workloads.', workloadKinds),
+    selector: optional(labelSelector('selector picks workloads by their own labels, not those of their pods.')),
+    names: names('workload'),
+  },
+  [exactlyOne(['selector', 'names'], 'what to pick workloads by')],
+);
+
+const zones = object(
+  'zones says which zones are candidates, by the label `topology.kubernetes.io/zone` of the nodes. Nodes that `nodes` would leave out are left out of a zone too.',
+  { names: names('zone') },
+);
+
 /** What a step's fault is applied to. */
 export const targets = object(
-  'targets says what the fault is applied to. One pod when neither `count` nor `percent` is given.',
+  'targets says what the fault is applied to. One when neither `count` nor `percent` is given.',
   {
-    pods: podTargets,
+    pods: optional(pods),
+    nodes: optional(nodes),
+    workloads: optional(workloads),
+    zones: optional(zones),
     count: optional(
       integer('count is how many of the candidates are drawn; all of them when there are fewer.', {
         min: 1,
@@ -60,7 +98,7 @@ export const targets = object(
     ),
     follow: optional(
       boolean(
-        'follow also puts the fault on pods that take the place of targets that went away while it lasts: as soon as one of their containers runs, Ready or not, never on more at once than were drawn, and within `safeguards.maxTargets`. For faults that last. Default false.',
+        'follow also puts the fault on pods that take the place of targets that went away while it lasts: as soon as one of their containers runs, Ready or not, never on more at once than were drawn, and within `safeguards.maxTargets`. For faults of agents that last. Default false.',
       ),
     ),
     percent: optional(
@@ -68,6 +106,7 @@ export const targets = object(
     ),
   },
   [
+    exactlyOne([...targetKinds], 'what is to be hit'),
     {
       rule: '!(has(self.count) && has(self.percent))',
       message: 'at most one of `count`, `percent` may be given',
@@ -75,5 +114,10 @@ export const targets = object(
   ],
 );
 
-/** What a step's fault is applied to. */
+/** What a step's fault is applied to; exactly one of `pods`, `nodes`, `workloads` and `zones` is there. */
 export type Targets = Infer<typeof targets>;
+
+/** Which of its fields says what the targets are. */
+export function targetKindOf(targets: Targets): TargetKind {
+  return targetKinds.find((kind) => targets[kind] !== undefined) ?? 'pods';
+}

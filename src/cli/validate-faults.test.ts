@@ -66,7 +66,7 @@ describe('a step is refused, and why is said', () => {
     [
       'that follows what is over at once',
       ['podKill: {}', following],
-      /`follow` may only be set with a fault that lasts until it is taken back: /,
+      /`follow` may only be set with a fault that agents keep up: /,
     ],
   ];
   test.each(cases)('%s', async (_, lines, expected) => {

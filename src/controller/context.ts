@@ -2,11 +2,14 @@ import type { Logger } from 'pino';
 import type { Client } from '../kubernetes/client.js';
 import type { EventRecorder } from '../kubernetes/events.js';
 import type { Caches } from './caches.js';
+import type { Ledger } from './ledger.js';
 import type { NodeWatch } from './node-watch.js';
 import type { Prober } from './prober.js';
 import type { RunRecords } from './run-records.js';
 import type { RunTargets } from './run-targets.js';
 import type { SidecarImage } from './sidecars/container.js';
+
+import type { Surveyor } from './surveyor.js';
 
 /** This process may not act any more: another one may lead. */
 export class NotLeadingError extends Error {
@@ -26,6 +29,8 @@ export interface Context {
   namespace: string;
   caches: Caches;
   targets: RunTargets;
+  surveyor: Surveyor;
+  ledger: Ledger;
   nodes: NodeWatch;
   prober: Prober;
   events: EventRecorder;

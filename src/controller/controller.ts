@@ -13,6 +13,7 @@ import { type Context, NotLeadingError, queueKey, StoppedError } from './context
 import { reconcileExperiment } from './experiment-reconciler.js';
 import { guardedClient } from './guarded-client.js';
 import { InjectionReconciler } from './injection-reconciler.js';
+import { Ledger } from './ledger.js';
 import { NodeWatch } from './node-watch.js';
 import { probePorts } from './probe-ports.js';
 import { Prober } from './prober.js';
@@ -21,6 +22,8 @@ import { RunReconciler } from './run-reconciler.js';
 import { RunRecords } from './run-records.js';
 import { RunTargets } from './run-targets.js';
 import type { SidecarImage } from './sidecars/container.js';
+import { survey } from './survey.js';
+import { Surveyor } from './surveyor.js';
 
 /** How many objects are worked on at once. */
 const WORKERS = 8;
@@ -79,6 +82,13 @@ export class Controller {
       sidecars: options.sidecars,
       targets: new RunTargets(client, (uid) => this.#enqueueRun(uid), onError),
       nodes: new NodeWatch(client, namespace, (uid) => this.#enqueueRun(uid), onError),
+      surveyor: new Surveyor(
+        (run) => survey(this.#context, run),
+        () => client.clock.now(),
+        (uid) => this.#enqueueRun(uid),
+        (error) => log.warn({ err: describe(error) }, 'Rights and safeguards could not be read; will try again'),
+      ),
+      ledger: new Ledger(caches),
       prober: new Prober(this.#runner, () => client.clock.now()),
       events: new EventRecorder({
         client: leading,
@@ -140,6 +150,7 @@ export class Controller {
     this.#context.prober.stopAll();
     this.#context.targets.stopAll();
     this.#context.nodes.stopAll();
+    this.#context.surveyor.stopAll();
     await this.#runner.close();
     await this.#context.caches.stop();
     await this.#context.events.flush();
@@ -170,6 +181,8 @@ export class Controller {
     this.#context.prober.stopAll();
     this.#context.targets.stopAll();
     this.#context.nodes.stopAll();
+    this.#context.surveyor.stopAll();
+    this.#context.ledger.reset();
   }
 
   async #reconcile(key: string): Promise<ReconcileResult | undefined> {

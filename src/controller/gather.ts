@@ -1,12 +1,13 @@
 import type { Step } from '../api/experiment.js';
 import type { ExperimentRun } from '../api/experiment-run.js';
-import type { NodeFacts, RunObserved, StepFacts } from '../domain/observed.js';
+import type { Candidate, NodeFacts, RunObserved, StepFacts } from '../domain/observed.js';
+import type { Survey } from '../domain/survey.js';
 import { faultOf } from '../faults/index.js';
 import { parseDuration } from '../stats/duration.js';
 import { plansFor } from './agent-plans.js';
 import type { Context } from './context.js';
 import type { NodeRecord } from './node-reader.js';
-import type { KnownPod } from './projections.js';
+
 import type { RunMemory } from './run-records.js';
 
 /** What the domain needs to know of a step's fault. */
@@ -18,13 +19,14 @@ export function factsOf(step: Step): StepFacts {
     oneShot: fault.oneShot,
     by: fault.by,
     removesPods: fault.by === 'ApiServer' && fault.removesPods,
+    disrupts: fault.disrupts,
     ...(every !== undefined && { repeatEveryMilliseconds: parseDuration(every) }),
   };
 }
 
 /** Puts together all that a decision about a run may look at. */
 export function gatherRun(context: Context, run: ExperimentRun, memory: RunMemory): RunObserved {
-  const { caches, targets, nodes, prober } = context;
+  const { caches, targets, nodes, prober, surveyor, ledger } = context;
   const { template } = run.spec;
   const isProtected = isProtectedNamespace(context, run.metadata.namespace ?? '');
   const unreadable = memory.nodes.length > 0 ? nodes.refusal : undefined;
@@ -35,11 +37,17 @@ export function gatherRun(context: Context, run: ExperimentRun, memory: RunMemor
     facts: Object.fromEntries(template.method.map((step) => [step.name, factsOf(step)])),
     problems: memory.problems,
     halts: halts(context),
-    pods: marked(targets.pods(run.metadata.uid), isProtected),
+    candidates: marked(targets.candidates(run.metadata.uid), isProtected),
     injections: caches.injectionsOf(run.metadata.uid),
+    ...surveyed(surveyor.survey(run.metadata.uid)),
+    reservations: ledger.others(run.metadata.uid),
     nodes: nodeFacts(context, run, memory),
     windows: prober.windows(run.metadata.uid),
   };
+}
+
+function surveyed(survey: Survey | undefined): { survey?: Survey } {
+  return survey ? { survey } : {};
 }
 
 /** What is known of the nodes the last decision has asked for. */
@@ -80,9 +88,9 @@ export function isProtectedNamespace({ caches, namespace: own }: Context, namesp
 }
 
 function marked(
-  pods: Record<string, KnownPod[]> | undefined,
+  pods: Record<string, Candidate[]> | undefined,
   isProtected: boolean,
-): Record<string, KnownPod[]> | undefined {
+): Record<string, Candidate[]> | undefined {
   if (!pods || !isProtected) return pods;
   return Object.fromEntries(
     Object.entries(pods).map(([step, listed]) => [step, listed.map((pod) => ({ ...pod, protected: true }))]),

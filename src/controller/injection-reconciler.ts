@@ -5,7 +5,7 @@ import {
   type InjectionAction,
   type InjectionObserved,
   type Outcome,
-  type TargetPod,
+  type PresentTarget,
 } from '../domain/injection.js';
 import { isStopping } from '../domain/run.js';
 import { faultOf } from '../faults/index.js';
@@ -19,7 +19,7 @@ import { type Context, NotLeadingError, StoppedError } from './context.js';
 import { halts, isProtectedNamespace } from './gather.js';
 import { LifeCycleReconciler } from './life-cycle-reconciler.js';
 import { NotDoneError, perform } from './perform.js';
-import { type KnownPod, projectPod } from './projections.js';
+import { projectPod } from './projections.js';
 import { injections } from './resources.js';
 import { deleteInjection, setInjectionState } from './run-actions.js';
 import { SidecarReconciler } from './sidecars/reconciler.js';
@@ -132,7 +132,7 @@ export class InjectionReconciler {
       oneShot: fault.oneShot,
       runIsLive: run !== undefined,
       stopping: !run || isStopping(run, halts(this.context)),
-      pods: known && this.#marked(injection, known),
+      present: known && this.#marked(injection, known),
       outcomes,
       undone: new Map(),
       certain,
@@ -144,9 +144,9 @@ export class InjectionReconciler {
     injection: Injection,
     run: ExperimentRun | undefined,
     { unanswered }: Memory,
-  ): Promise<ReadonlyMap<string, KnownPod> | undefined> {
+  ): Promise<ReadonlyMap<string, PresentTarget> | undefined> {
     if (!run) return this.#read(injection, () => true);
-    const watched = this.context.targets.podsOfStep(run.metadata.uid, injection.spec.step);
+    const watched = this.context.targets.candidatesOf(run.metadata.uid, injection.spec.step);
     if (!watched || unanswered.size === 0) return watched;
     const read = await this.#read(injection, (uid) => unanswered.has(uid));
     return new Map([...[...watched].filter(([uid]) => !unanswered.has(uid)), ...read]);
@@ -157,16 +157,19 @@ export class InjectionReconciler {
     return run?.metadata.uid === spec.run.uid && !run.status?.finishTime ? run : undefined;
   }
 
-  #marked({ spec }: Injection, known: ReadonlyMap<string, KnownPod>): ReadonlyMap<string, TargetPod> {
+  #marked({ spec }: Injection, known: ReadonlyMap<string, PresentTarget>): ReadonlyMap<string, PresentTarget> {
     if (!isProtectedNamespace(this.context, spec.run.namespace)) return known;
     return new Map([...known].map(([uid, pod]) => [uid, { ...pod, protected: true }]));
   }
 
   /** Reads targets that are not settled, one by one. */
-  async #read({ spec, status }: Injection, wanted: (uid: string) => boolean): Promise<ReadonlyMap<string, KnownPod>> {
+  async #read(
+    { spec, status }: Injection,
+    wanted: (uid: string) => boolean,
+  ): Promise<ReadonlyMap<string, PresentTarget>> {
     const states = new Map(status?.targets?.map(({ uid, state }) => [uid, state]));
     const isOpen = ({ uid }: Target) => wanted(uid) && [undefined, 'Applying', 'Confirmed'].includes(states.get(uid));
-    const found = new Map<string, KnownPod>();
+    const found = new Map<string, PresentTarget>();
     await inParallel(TARGETS_AT_ONCE, spec.targets.filter(isOpen), async ({ namespace, name, uid }) => {
       const pod = await this.context.client.get(pods, namespace, name).catch((error: unknown) => {
         if (error instanceof ApiError && error.isNotFound) return undefined;
@@ -201,6 +204,7 @@ export class InjectionReconciler {
       if (!run || isStopping(run, halts(this.context))) throw new StoppedError('nothing more may be hit');
     };
     for (const step of fault.apply(params, target)) {
+      if (step.do !== 'deletePod') throw new Error(`${step.do} is not known`);
       try {
         memory.outcomes.set(target.uid, await perform(this.context.client, step, permit));
         memory.unanswered.delete(target.uid);

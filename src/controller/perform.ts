@@ -1,5 +1,5 @@
 import type { Outcome } from '../domain/injection.js';
-import type { ApiStep } from '../faults/step.js';
+import type { DeletePod } from '../faults/step.js';
 import type { Client } from '../kubernetes/client.js';
 import { ApiError } from '../kubernetes/errors.js';
 import { pods } from '../kubernetes/resource.js';
@@ -16,7 +16,7 @@ export class NotDoneError extends Error {
  * @throws NotDoneError when it was refused for now; whatever else leaves open what came of it: no answer, or a server
  *   error that may pass
  */
-export async function perform(client: Client, step: ApiStep, permit: () => void): Promise<Outcome> {
+export async function perform(client: Client, step: DeletePod, permit: () => void): Promise<Outcome> {
   try {
     await client.delete(pods, step.namespace, step.name, {
       uid: step.uid,
@@ -36,7 +36,7 @@ export async function perform(client: Client, step: ApiStep, permit: () => void)
 }
 
 /** Another pod has the name now; or it is still the same one, and somebody else's write was in the way. */
-async function afterConflict(client: Client, step: ApiStep, conflict: ApiError): Promise<Outcome> {
+async function afterConflict(client: Client, step: DeletePod, conflict: ApiError): Promise<Outcome> {
   const pod = await client.get(pods, step.namespace, step.name).catch((error: unknown) => {
     if (error instanceof ApiError && error.isNotFound) return undefined;
     throw new NotDoneError(conflict.message, { cause: error });

@@ -8,7 +8,7 @@ import {
   PART_OF,
 } from '../api/labels.js';
 import { hasEnded } from '../domain/belief.js';
-import type { Pod } from '../domain/observed.js';
+import type { Candidate } from '../domain/observed.js';
 import type { Json, KubeObject } from '../kubernetes/resource.js';
 import { sidecarRefusal } from './sidecar-refusal.js';
 
@@ -16,7 +16,7 @@ import { sidecarRefusal } from './sidecar-refusal.js';
 const ANNOTATION_MIRROR = 'kubernetes.io/config.mirror';
 
 /** What is kept of a pod: what a draw looks at, and who owns it. */
-export interface KnownPod extends Pod {
+export interface KnownPod extends Candidate {
   ownerUid: string | undefined;
 }
 

@@ -20,7 +20,7 @@ const CHECKPOINT_MILLISECONDS = 2_000;
 const READ_BACK_MILLISECONDS = 5_000;
 /** A timer can't be set for longer than 24 days; nobody minds an idle look a day. */
 const LONGEST_WAIT_MILLISECONDS = 86_400_000;
-/** That a run waits for its pods to be listed is told only when that takes this long. */
+/** That a run waits for its targets to be listed and its rights to be known is told only when that takes this long. */
 const FIRST_WRITE_MILLISECONDS = 500;
 
 /** Looks at one run: gathers, decides, acts, and writes the status at the end. */
@@ -29,7 +29,7 @@ export class RunReconciler {
 
   /** `key` is `namespace/name`. */
   async reconcile(key: string): Promise<ReconcileResult | undefined> {
-    const { caches, client, nodes, prober, records, targets } = this.context;
+    const { caches, client, ledger, nodes, prober, records, surveyor, targets } = this.context;
     const { namespace, name } = splitKey(key);
     const cached = caches.runs.get(namespace, name);
     const memory = records.memory(key);
@@ -42,6 +42,9 @@ export class RunReconciler {
     const known = this.#remember(key, run);
     if (!run.status?.finishTime) targets.ensure(run);
     const decision = decideRun(gatherRun(this.context, run, known), client.clock.now());
+    // In the same turn as the decision: two runs can't both count on the same room.
+    ledger.set(run, decision.reserves);
+    surveyor.ensure(run, decision.surveyFrom);
     prober.ensure(run, decision.probing);
     known.nodes = decision.nodes;
     nodes.ensure(run.metadata.uid, namespace ?? '', decision.nodes);
@@ -50,7 +53,7 @@ export class RunReconciler {
       if (error instanceof ApiError && error.isForbidden) known.refusal = error.message;
       throw error;
     });
-    if (isWaitingForPods(known, decision)) {
+    if (isFirstLook(known, decision)) {
       known.status = decision.status;
       return { after: FIRST_WRITE_MILLISECONDS };
     }
@@ -72,6 +75,7 @@ export class RunReconciler {
     const fresh = {
       uid: metadata.uid,
       status: undefined,
+      knownSince: performance.now(),
       writtenAt: Number.NEGATIVE_INFINITY,
       problems,
       nodes: [],
@@ -86,6 +90,8 @@ export class RunReconciler {
     this.context.prober.stop(uid);
     this.context.targets.stop(uid);
     this.context.nodes.stop(uid);
+    this.context.surveyor.stop(uid);
+    this.context.ledger.release(uid);
   }
 
   /** The one place that writes a run's status and tells of it; only the difference goes out. */
@@ -156,7 +162,8 @@ function isAnswer(error: unknown): boolean {
   return error instanceof NotLeadingError || (error instanceof ApiError && error.status < 500);
 }
 
-/** The first look at a run only finds that its pods are not listed yet, which is no news for a moment. */
-function isWaitingForPods({ status }: RunMemory, decision: RunDecision): boolean {
-  return status === undefined && decision.status.stage === 'Admitted' && !decision.status.findings?.length;
+/** The first looks at a run only find that its targets and rights are not known yet, which is no news for a moment. */
+function isFirstLook({ knownSince, writtenAt }: RunMemory, { status }: RunDecision): boolean {
+  const isNew = performance.now() - knownSince < FIRST_WRITE_MILLISECONDS && writtenAt === Number.NEGATIVE_INFINITY;
+  return isNew && status.stage === 'Admitted' && !status.findings?.length;
 }

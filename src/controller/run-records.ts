@@ -11,6 +11,8 @@ export interface RunMemory {
   status: RunStatus | undefined;
   /** When the status was last written, on the monotonic clock. */
   writtenAt: number;
+  /** When this process saw the run first, on the monotonic clock. */
+  knownSince: number;
   /** What speaks against the template, which never changes. */
   problems: string[];
   /** What the API server refused us to do for it. */

@@ -1,15 +1,15 @@
 import type { ExperimentRun } from '../api/experiment-run.js';
+import type { Candidate } from '../domain/observed.js';
 import type { Client } from '../kubernetes/client.js';
-import type { KnownPod } from './projections.js';
-import { TargetWatch } from './target-watch.js';
+import { type CandidateWatch, watchOf } from './candidate-watch.js';
 
 const RETRY_MILLISECONDS = 2_000;
 
-/** The pods that the steps of active runs name, watched only while a run is active. */
+/** The candidates that the steps of active runs name, watched only while a run is active. */
 export class RunTargets {
-  readonly #runs = new Map<string, Map<string, TargetWatch>>();
+  readonly #runs = new Map<string, Map<string, CandidateWatch>>();
 
-  /** `onChange` gets the UID of a run some of whose pods have changed. */
+  /** `onChange` gets the UID of a run some of whose candidates have changed. */
   constructor(
     readonly client: Client,
     readonly onChange: (runUid: string) => void,
@@ -21,18 +21,19 @@ export class RunTargets {
     return this.#runs.size;
   }
 
-  /** Watches a run's targets from now on. Steps that name the same pods share a watch. */
+  /** Watches a run's targets from now on. Steps that name the same share a watch. */
   ensure(run: ExperimentRun): void {
     const { uid, namespace = '' } = run.metadata;
     if (this.#runs.has(uid)) return;
-    const shared = new Map<string, TargetWatch>();
-    const steps = new Map<string, TargetWatch>();
+    const shared = new Map<string, CandidateWatch>();
+    const steps = new Map<string, CandidateWatch>();
     for (const { name, targets } of run.spec.template.method) {
-      const { selector, names, workload } = targets.pods;
-      const key = JSON.stringify({ selector, names, workload });
-      const watch =
-        shared.get(key) ??
-        new TargetWatch(this.client, namespace, targets.pods, () => this.onChange(uid), this.onError);
+      const { count: _count, percent: _percent, follow: _follow, ...what } = targets;
+      const { selector, names, workload } = what.pods ?? {};
+      const key = JSON.stringify(what.pods ? { selector, names, workload } : what);
+      const { client, onError } = this;
+      const options = { client, namespace, onChange: () => this.onChange(uid), onError };
+      const watch = shared.get(key) ?? watchOf(targets, options);
       shared.set(key, watch);
       steps.set(name, watch);
     }
@@ -40,11 +41,11 @@ export class RunTargets {
     for (const watch of shared.values()) void this.#start(uid, watch);
   }
 
-  /** The pods of every step; undefined while those of one are not known. */
-  pods(runUid: string): Record<string, KnownPod[]> | undefined {
+  /** The candidates of every step; undefined while those of one are not known. */
+  candidates(runUid: string): Record<string, Candidate[]> | undefined {
     const steps = this.#runs.get(runUid);
     if (!steps) return undefined;
-    const known: Record<string, KnownPod[]> = {};
+    const known: Record<string, Candidate[]> = {};
     for (const [name, watch] of steps) {
       const listed = watch.list();
       if (!listed) return undefined;
@@ -53,13 +54,13 @@ export class RunTargets {
     return known;
   }
 
-  /** Why the pods of a run can't be known: the controller may not read them. */
+  /** Why the candidates of a run can't be known: the controller may not read them. */
   refusal(runUid: string): string | undefined {
     return [...(this.#runs.get(runUid)?.values() ?? [])].find(({ refusal }) => refusal)?.refusal;
   }
 
-  /** The pods of one step by UID; undefined while they are not known. */
-  podsOfStep(runUid: string, step: string): ReadonlyMap<string, KnownPod> | undefined {
+  /** The candidates of one step by UID; undefined while they are not known. */
+  candidatesOf(runUid: string, step: string): ReadonlyMap<string, Candidate> | undefined {
     return this.#runs.get(runUid)?.get(step)?.byUid();
   }
 
@@ -72,7 +73,7 @@ export class RunTargets {
     for (const uid of [...this.#runs.keys()]) this.stop(uid);
   }
 
-  async #start(uid: string, watch: TargetWatch): Promise<void> {
+  async #start(uid: string, watch: CandidateWatch): Promise<void> {
     while (this.#runs.has(uid)) {
       try {
         await watch.start();

@@ -38,7 +38,7 @@ export class TargetWatch {
   constructor(
     readonly client: Client,
     readonly namespace: string,
-    readonly targets: Targets['pods'],
+    readonly targets: NonNullable<Targets['pods']>,
     readonly onChange: () => void,
     readonly onError: (error: unknown) => void,
   ) {}

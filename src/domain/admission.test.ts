@@ -26,7 +26,7 @@ describe('admission', () => {
 
   test('makes every injection Pending, in parts of at most 100 targets', () => {
     const template = { method: [aStep('kill', { percent: 100 })] };
-    const { actions } = decide({ template }, { pods: { kill: pods(250) } });
+    const { actions } = decide({ template }, { candidates: { kill: pods(250) } });
     const made = actions.flatMap((action) => (action.do === 'createInjection' ? [action.injection.spec] : []));
     expect(made.map(({ state, part, parts, targets }) => [state, part, parts, targets.length])).toEqual([
       ['Pending', 0, 3, 100],
@@ -36,7 +36,7 @@ describe('admission', () => {
   });
 
   test('waits until the pods are known', () => {
-    const decision = decide({}, { pods: undefined });
+    const decision = decide({}, { candidates: undefined });
     expect(deeds(decision)).toEqual(['addFinalizer']);
     expect(decision.status.stage).toBe('Admitted');
   });
@@ -54,35 +54,37 @@ describe('admission', () => {
 
   test('waits for pods that are only too young, until the last of them is old enough', () => {
     const young = [aPod('a', { createdAt: START - 4_000 }), aPod('b', { createdAt: START - 2_000 })];
-    const decision = decide({}, { pods: { kill: young } });
+    const decision = decide({}, { candidates: { kill: young } });
     expect(deeds(decision)).toEqual(['addFinalizer']);
     expect(decision.wakeAt).toBe(START + 8_000);
     const status = { startTime: new Date(START).toISOString() };
     const later = (after: number) =>
-      decideRun(anObservation(aRun({ status }), { pods: { kill: young } }), START + after).status.selection;
+      decideRun(anObservation(aRun({ status }), { candidates: { kill: young } }), START + after).status.selection;
     expect(later(7_000)).toBeUndefined();
     expect(later(8_000)).toMatchObject([{ candidates: 2, removed: { tooYoung: 0 } }]);
   });
 
   test('does not wait for young pods where others are candidates, nor for long', () => {
     const mixed = [aPod('a'), aPod('b', { createdAt: START - 2_000 })];
-    expect(decide({}, { pods: { kill: mixed } }).status.selection).toMatchObject([{ removed: { tooYoung: 1 } }]);
-    const step = aStep('kill');
-    const aged = { ...step, targets: { ...step.targets, pods: { ...step.targets.pods, minAge: '1h' } } };
+    expect(decide({}, { candidates: { kill: mixed } }).status.selection).toMatchObject([{ removed: { tooYoung: 1 } }]);
+    const aged = aStep('kill', { minAge: '1h' });
     const young = aPod('a', { createdAt: START - 60_000 });
-    const decision = decide({ template: { method: [aged] } }, { pods: { kill: [young] } });
+    const decision = decide({ template: { method: [aged] } }, { candidates: { kill: [young] } });
     expect(decision.status.message).toContain('0 of 1: 1 younger than `minAge`');
   });
 
   test('ends NoTargets with the funnel when nothing is left', () => {
-    const decision = decide({}, { pods: { kill: [aPod('a', { ready: false }), aPod('b', { protected: true })] } });
+    const decision = decide(
+      {},
+      { candidates: { kill: [aPod('a', { ready: false }), aPod('b', { protected: true })] } },
+    );
     expect(decision.status).toMatchObject({ verdict: 'Inconclusive', reason: 'NoTargets', stage: 'Finished' });
     expect(decision.status.message).toContain('0 of 2: 1 not Ready, 1 protected');
     expect(deeds(decision)).toEqual([]);
   });
 
   test('says when nothing is matched at all', () => {
-    expect(decide({}, { pods: { kill: [] } }).status.message).toContain('match no pod');
+    expect(decide({}, { candidates: { kill: [] } }).status.message).toContain('match no pod');
   });
 
   test('ends BlockedBySafety when more would be hit than may be', () => {

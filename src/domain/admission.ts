@@ -7,7 +7,8 @@ import { type Carried, carry, wordsOf } from './agents.js';
 import type { RunDraft } from './draft.js';
 import { comingOfAge, type Draw, digestOf, draw, funnel } from './draw.js';
 import { injectionsFor } from './naming.js';
-import type { NewInjection, Pod } from './observed.js';
+import type { Candidate, NewInjection } from './observed.js';
+import { admitted } from './safeguards.js';
 
 /** How long a run waits for pods to be older than `minAge`; what takes longer is not waited for. */
 export const YOUTH_MILLISECONDS = 15_000;
@@ -17,18 +18,23 @@ export const YOUTH_MILLISECONDS = 15_000;
  * these exist does the status say `TargetsSelected`, and only a run whose status says so goes on.
  */
 export function admit(draft: RunDraft): void {
-  const { pods, run, injections } = draft.observed;
+  const { candidates: pods, run, injections } = draft.observed;
   if (injections.some(({ spec }) => spec.state !== 'Pending')) {
     draft.find('InjectionFailed', 'The record of this run was lost or changed while its faults were under way');
     return;
   }
   // The finalizer comes before the first intent, so that a deletion can't overtake the revert.
   if (!run.metadata.finalizers?.includes(FINALIZER)) draft.do({ do: 'addFinalizer' });
+  const from = Date.parse(draft.status.startTime ?? draft.time);
+  // Asked for at once, so that it is there when the targets are.
+  draft.surveySince(from);
   if (!pods || awaitsYoungPods(draft, pods)) return;
   const draws = draft.template.method.map((step) => ({ step, draw: drawFirst(draft, step, pods[step.name] ?? []) }));
   if (!admissible(draft, draws)) return;
   const carried = carriers(draft, draws);
   if (!carried) return;
+  const planned = draws.map(({ step }) => ({ step, targets: (carried.get(step.name) ?? []).map(({ pod }) => pod) }));
+  if (!admitted(draft, from, planned)) return;
 
   draft.status.selection = draws.map(({ step, draw: drawn }) => {
     const chosen = makeDurable(draft, step, 0, carried.get(step.name) ?? []);
@@ -47,7 +53,7 @@ export function admit(draft: RunDraft): void {
  * Right after a deployment every pod is too young. When all that a step names is so, and will be old enough soon, that
  * is waited for: nobody would start again later but for that.
  */
-function awaitsYoungPods(draft: RunDraft, pods: Record<string, Pod[]>): boolean {
+function awaitsYoungPods(draft: RunDraft, pods: Record<string, Candidate[]>): boolean {
   const start = Date.parse(draft.status.startTime ?? draft.time);
   const due = draft.template.method
     .flatMap((step) => comingOfAge(pods[step.name] ?? [], step.targets, start, draft.facts(step)))
@@ -56,7 +62,7 @@ function awaitsYoungPods(draft: RunDraft, pods: Record<string, Pod[]>): boolean 
   return due.length > 0;
 }
 
-function drawFirst(draft: RunDraft, step: Step, pods: readonly Pod[]): Draw {
+function drawFirst(draft: RunDraft, step: Step, pods: readonly Candidate[]): Draw {
   const { seed = 0 } = draft.status;
   return draw(pods, step.targets, { seed, key: step.name, now: draft.now, fault: draft.facts(step) });
 }
@@ -99,7 +105,7 @@ function admissible(draft: RunDraft, draws: { step: Step; draw: Draw }[]): boole
 
 /** Says what was looked for in vain, so that a typo in a name or label is seen. */
 function noMatch(draft: RunDraft, { targets }: Step): string {
-  const { selector, names, workload } = targets.pods;
+  const { selector, names, workload } = targets.pods ?? {};
   const where = `in namespace '${draft.observed.run.metadata.namespace}'`;
   if (workload) return `${where} there is no ${workload.kind} '${workload.name}', or it has no pods`;
   if (names) return `${where} there is no pod named ${names.map((name) => `'${name}'`).join(' or ')}`;
@@ -130,7 +136,7 @@ function isSame(plan: NewInjection | undefined, { spec }: Injection): boolean {
   return plan !== undefined && plan.spec.parts === spec.parts && uids(plan.spec) === uids(spec);
 }
 
-function selectionOf(step: Step, drawn: Draw, pods: readonly Pod[], chosen: string[]): Selection {
+function selectionOf(step: Step, drawn: Draw, pods: readonly Candidate[], chosen: string[]): Selection {
   const uids = new Set(chosen);
   return {
     step: step.name,

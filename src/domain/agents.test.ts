@@ -12,7 +12,7 @@ import {
   slowFacts,
 } from '../testing/builders.js';
 import { chooseAgent } from './agents.js';
-import type { NodeFacts, Pod, RunObserved } from './observed.js';
+import type { Candidate, NodeFacts, RunObserved } from './observed.js';
 import { decideRun } from './run.js';
 
 const silent = aNode({ renewedAt: START - 40_000 });
@@ -21,7 +21,7 @@ const unable = aNode({ refusals: { slow: 'the kernel has no netem' } });
 const noSidecars = { sidecarRefusals: { slow: 'the namespace does not admit sidecars' } };
 
 describe('who carries a fault', () => {
-  const cases: [string, StepOverrides, Partial<NodeFacts>, Partial<Pod>, RegExp | string][] = [
+  const cases: [string, StepOverrides, Partial<NodeFacts>, Partial<Candidate>, RegExp | string][] = [
     ['the agent of the node', {}, aNode(), {}, 'Node'],
     ['nobody else when that is asked for', { agent: 'Node' }, aNode(), {}, 'Node'],
     ['a sidecar when that is asked for', { agent: 'Sidecar' }, aNode(), {}, 'Sidecar'],
@@ -82,7 +82,7 @@ const onNodes = (count: number, nodes: number) =>
   pods(count).map((pod, index) => ({ ...pod, node: `n${index % nodes}` }));
 
 function admit(
-  listed: Pod[],
+  listed: Candidate[],
   nodes: Record<string, NodeFacts>,
   more: Partial<RunObserved> = {},
   template: RunOverrides['template'] = {},
@@ -90,7 +90,7 @@ function admit(
   const run = aRun({ template: { method, ...template } });
   const observed = {
     facts: { slow: slowFacts },
-    pods: { slow: listed },
+    candidates: { slow: listed },
     nodes: new Map(Object.entries(nodes)),
     ...more,
   };

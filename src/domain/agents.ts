@@ -2,7 +2,7 @@ import type { Step } from '../api/experiment.js';
 import type { Agent, Injection } from '../api/injection.js';
 import type { Reason } from '../api/reasons.js';
 import { type RunDraft, shortened } from './draft.js';
-import type { NodeFacts, Pod } from './observed.js';
+import type { Candidate, NodeFacts } from './observed.js';
 import { isClean } from './progress.js';
 
 /** An agent that has not renewed its Lease for this long is not there. */
@@ -14,7 +14,7 @@ const MAX_NAMED = 3;
 
 /** A pod, and who is to put the fault on it; without `agent` the controller does, through the API server. */
 export interface Carried {
-  pod: Pod;
+  pod: Candidate;
   agent?: Agent;
   bootId?: string;
 }
@@ -34,7 +34,7 @@ export function silence(node: string, { renewedAt, readAt }: NodeFacts): string 
 }
 
 /** Who carries a step's fault to a pod: whom the step asks for, or the node's agent where it can and else a sidecar. */
-export function chooseAgent(step: Step, pod: Pod, node: NodeFacts): { agent: Agent } | Refusal {
+export function chooseAgent(step: Step, pod: Candidate, node: NodeFacts): { agent: Agent } | Refusal {
   const missing = silence(pod.node, node);
   const unable = missing ?? prefixed(`node ${pod.node}: `, node.refusals[step.name]);
   if (step.agent !== 'Sidecar' && unable === undefined) return { agent: 'Node' };
@@ -62,7 +62,7 @@ function prefixed(prefix: string, text: string | undefined): string | undefined 
 export function carry(
   draft: RunDraft,
   step: Step,
-  pods: readonly Pod[],
+  pods: readonly Candidate[],
   wanted = pods.length,
 ): { carried: Carried[]; refused: Refusal[] } | undefined {
   if (draft.facts(step).by === 'ApiServer') {

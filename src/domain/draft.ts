@@ -4,6 +4,8 @@ import type { ProbeStage, RunCondition, RunStatus, StepStatus } from '../api/exp
 import type { Injection } from '../api/injection.js';
 import type { Reason } from '../api/reasons.js';
 import type { DomainEvent, NodeFacts, RunAction, RunDecision, RunObserved, StepFacts } from './observed.js';
+import { heldBy } from './reservations.js';
+import type { Survey } from './survey.js';
 
 /** How often what changes all the time is looked at. */
 export const LOOK_MILLISECONDS = 250;
@@ -28,6 +30,7 @@ export class RunDraft {
   readonly events: DomainEvent[] = [];
   probing: ProbeStage | undefined;
   readonly #nodes = new Set<string>();
+  #surveyFrom: number | undefined;
   #wakeAt: number | undefined;
 
   constructor(
@@ -119,6 +122,14 @@ export class RunDraft {
     return this.observed.nodes.get(node);
   }
 
+  /** What a look at rights and safeguards that began at `from` or later has brought; asks for one while there is none. */
+  surveySince(from: number): Survey | undefined {
+    const { survey } = this.observed;
+    if (survey && survey.at >= from) return survey;
+    this.#surveyFrom = Math.max(this.#surveyFrom ?? 0, from);
+    return undefined;
+  }
+
   /** What is known of a step's fault. */
   facts(step: { name: string }): StepFacts {
     const facts = this.observed.facts[step.name];
@@ -137,6 +148,8 @@ export class RunDraft {
       actions: this.actions,
       events: this.events,
       nodes: [...this.#nodes],
+      reserves: heldBy(this.observed.injections, this.actions),
+      ...(this.#surveyFrom !== undefined && { surveyFrom: this.#surveyFrom }),
       ...(this.probing && { probing: this.probing }),
       ...(this.#wakeAt !== undefined && { wakeAt: this.#wakeAt }),
     };

@@ -2,14 +2,14 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { aPod, aStep, killFacts, pods, START, type StepOverrides } from '../testing/builders.js';
 import { digestOf, draw, funnel, seedOf } from './draw.js';
-import type { Pod } from './observed.js';
+import type { Candidate } from './observed.js';
 
-function drawn(from: readonly Pod[], targets: StepOverrides = {}, seed = 1, exclude?: ReadonlySet<string>) {
+function drawn(from: readonly Candidate[], targets: StepOverrides = {}, seed = 1, exclude?: ReadonlySet<string>) {
   const { targets: asked } = aStep('kill', targets);
   return draw(from, asked, { seed, key: 'kill', now: START, fault: killFacts, ...(exclude && { exclude }) });
 }
 
-const names = (from: readonly Pod[]) => from.map(({ name }) => name);
+const names = (from: readonly Candidate[]) => from.map(({ name }) => name);
 
 describe('a draw', () => {
   const sizes: [string, StepOverrides, number, number][] = [
@@ -26,7 +26,7 @@ describe('a draw', () => {
     expect(drawn(pods(candidates), targets).chosen).toBe(expected);
   });
 
-  const filters: [string, Partial<Pod>, StepOverrides][] = [
+  const filters: [string, Partial<Candidate>, StepOverrides][] = [
     ['terminating', { terminating: true }, {}],
     ['completed', { completed: true }, {}],
     ['notReady', { ready: false }, {}],

@@ -2,14 +2,14 @@ import { createHash } from 'node:crypto';
 import type { Removed } from '../api/experiment-run.js';
 import type { Targets } from '../api/targets.js';
 import { parseDuration } from '../stats/duration.js';
-import type { Pod, StepFacts } from './observed.js';
+import type { Candidate, StepFacts } from './observed.js';
 
 /** What was left of the pods a step names, and in which order they would be drawn. */
 export interface Draw {
   matched: number;
   removed: Removed;
   /** All candidates in drawing order: the chosen first, then those who would replace them. */
-  order: Pod[];
+  order: Candidate[];
   /** How many are wanted. */
   chosen: number;
 }
@@ -20,7 +20,7 @@ export type Reach = Pick<StepFacts, 'by' | 'removesPods'>;
 interface Filter {
   name: keyof Removed;
   words: string;
-  takesOut(pod: Pod, targets: Targets, now: number, fault: Reach): boolean;
+  takesOut(pod: Candidate, targets: Targets, now: number, fault: Reach): boolean;
 }
 
 const filters: Filter[] = [
@@ -30,13 +30,31 @@ const filters: Filter[] = [
   {
     name: 'tooYoung',
     words: 'younger than `minAge`',
-    takesOut: (pod, targets, now) => now - pod.createdAt < parseDuration(targets.pods.minAge),
+    takesOut: (pod, targets, now) => now - pod.createdAt < parseDuration(targets.pods?.minAge ?? '0s'),
   },
   { name: 'protected', words: 'protected', takesOut: (pod) => pod.protected },
   {
     name: 'unmanaged',
     words: 'without a controller that replaces them',
-    takesOut: (pod, targets, _now, fault) => fault.removesPods && !pod.managed && !targets.pods.unmanaged,
+    takesOut: (pod, targets, _now, fault) => fault.removesPods && !pod.managed && !targets.pods?.unmanaged,
+  },
+  {
+    name: 'controlPlane',
+    words: 'of the control plane and not named',
+    takesOut: ({ reserved }, { nodes }) => reserved === 'controlPlane' && !nodes?.names,
+  },
+  {
+    name: 'controllerNode',
+    words: 'where the controller runs and not named',
+    takesOut: ({ reserved }, { nodes }) => reserved === 'controllerNode' && !nodes?.names,
+  },
+  { name: 'rollingOut', words: 'with a rollout in progress', takesOut: ({ obstacle }) => obstacle === 'rollingOut' },
+  { name: 'unsuitable', words: 'that can not carry the fault', takesOut: ({ obstacle }) => obstacle === 'unsuitable' },
+  { name: 'inUse', words: 'held by another run', takesOut: ({ obstacle }) => obstacle === 'inUse' },
+  {
+    name: 'notAllowed',
+    words: 'without the label that a policy asks for',
+    takesOut: ({ obstacle }) => obstacle === 'notAllowed',
   },
   {
     name: 'unreachable',
@@ -45,8 +63,18 @@ const filters: Filter[] = [
   },
 ];
 
+/** Which filter takes a candidate out of a draw; undefined: none does. */
+export function removedBy(
+  candidate: Candidate,
+  targets: Targets,
+  now: number,
+  fault: Reach,
+): keyof Removed | undefined {
+  return filters.find(({ takesOut }) => takesOut(candidate, targets, now, fault))?.name;
+}
+
 /** Whether the fault can be put on a pod that takes the place of a target: as soon as a container of it runs. */
-export function isFollowable(pod: Pod, targets: Targets, fault: Reach): boolean {
+export function isFollowable(pod: Candidate, targets: Targets, fault: Reach): boolean {
   const given = { ...pod, ready: true, createdAt: Number.NEGATIVE_INFINITY };
   return pod.running && !filters.some(({ takesOut }) => takesOut(given, targets, 0, fault));
 }
@@ -67,7 +95,11 @@ export interface DrawSettings {
  * pods are listed nor who else is a candidate changes it, and a draw can be continued after a restart.
  * `percent` is rounded down but at least one.
  */
-export function draw(pods: readonly Pod[], targets: Targets, { seed, key, now, fault, exclude }: DrawSettings): Draw {
+export function draw(
+  pods: readonly Candidate[],
+  targets: Targets,
+  { seed, key, now, fault, exclude }: DrawSettings,
+): Draw {
   const removed: Removed = {
     terminating: 0,
     completed: 0,
@@ -79,7 +111,7 @@ export function draw(pods: readonly Pod[], targets: Targets, { seed, key, now, f
   };
   const candidates = pods.filter((pod) => {
     const filter = filters.find((each) => each.takesOut(pod, targets, now, fault));
-    if (filter) removed[filter.name] += 1;
+    if (filter) removed[filter.name] = (removed[filter.name] ?? 0) + 1;
     return !filter && !exclude?.has(pod.uid);
   });
   return {
@@ -94,16 +126,16 @@ export function draw(pods: readonly Pod[], targets: Targets, { seed, key, now, f
  * When the pods that nothing but their youth keeps out will be old enough, in milliseconds since the epoch; empty when
  * there are candidates at `now`, or no such pods.
  */
-export function comingOfAge(pods: readonly Pod[], targets: Targets, now: number, fault: Reach): number[] {
+export function comingOfAge(pods: readonly Candidate[], targets: Targets, now: number, fault: Reach): number[] {
   const fit = pods.filter((pod) =>
     filters.every(({ name, takesOut }) => name === 'tooYoung' || !takesOut(pod, targets, now, fault)),
   );
-  const ages = fit.map(({ createdAt }) => createdAt + parseDuration(targets.pods.minAge));
+  const ages = fit.map(({ createdAt }) => createdAt + parseDuration(targets.pods?.minAge ?? '0s'));
   return ages.some((age) => age <= now) ? [] : ages;
 }
 
 /** Sorts pods by what the seed and the key make of their UIDs. */
-export function inDrawingOrder(candidates: readonly Pod[], seed: number, key: string): Pod[] {
+export function inDrawingOrder(candidates: readonly Candidate[], seed: number, key: string): Candidate[] {
   return candidates
     .map((pod) => ({ pod, place: createHash('sha256').update(`${seed}/${key}/${pod.uid}`).digest('hex') }))
     .sort((a, b) => (a.place < b.place ? -1 : 1))
@@ -144,6 +176,8 @@ export function funnel({
 
 /** What the filters removed, such as `12 not Ready, 2 terminating`; empty when that is nothing. */
 export function removedWords(removed: Removed): string {
-  const parts = filters.filter(({ name }) => removed[name] > 0).map(({ name, words }) => `${removed[name]} ${words}`);
+  const parts = filters
+    .filter(({ name }) => (removed[name] ?? 0) > 0)
+    .map(({ name, words }) => `${removed[name]} ${words}`);
   return parts.join(', ');
 }

@@ -17,10 +17,10 @@ import {
 import { RunDraft } from './draft.js';
 import { MAX_ROUNDS } from './follow.js';
 import { advanceMethod } from './method.js';
-import type { Pod, StepFacts } from './observed.js';
+import type { Candidate, StepFacts } from './observed.js';
 
 interface Setting {
-  listed: Pod[];
+  listed: Candidate[];
   injections: Injection[];
   chosen?: number;
   maxTargets?: number;
@@ -75,7 +75,7 @@ function hold({
   const now = START + seconds * 1000;
   const nodes = new Map([['n0', aNode({ readAt: now, renewedAt: now })]]);
   const draft = new RunDraft(
-    anObservation(run, { injections, facts: { slow: facts }, pods: { slow: listed }, nodes }),
+    anObservation(run, { injections, facts: { slow: facts }, candidates: { slow: listed }, nodes }),
     now,
   );
   advanceMethod(draft);
@@ -90,7 +90,7 @@ function hold({
 
 /** Both targets of the draw, one of which went away. */
 const lost = () => [anInjection({ step: 'slow', agent: 'Node', node: 'n0' }, ['Effective', 'Reverted'])];
-const fresh = (name: string, overrides: Partial<Pod> = {}) =>
+const fresh = (name: string, overrides: Partial<Candidate> = {}) =>
   aPod(name, { ready: false, createdAt: START + 9_000, ...overrides });
 
 describe('a fault that follows', () => {
@@ -102,7 +102,7 @@ describe('a fault that follows', () => {
     expect(step).toMatchObject({ rounds: 2, targets: 3, roundTime: at(10) });
   });
 
-  const spared: [string, Partial<Pod>][] = [
+  const spared: [string, Partial<Candidate>][] = [
     ['before anything of it runs', { running: false }],
     ['on its way out', { terminating: true }],
     ['that has ended', { completed: true }],

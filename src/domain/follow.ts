@@ -19,7 +19,7 @@ export const MAX_ROUNDS = 500;
  */
 export function follow(draft: RunDraft, step: Step, status: StepStatus): void {
   const fault = draft.facts(step);
-  const pods = draft.observed.pods?.[step.name];
+  const pods = draft.observed.candidates?.[step.name];
   if (!step.targets.follow || fault.oneShot || !pods) return;
   const states = targetStates(recordedInjections(draft, step));
   // What has not been proven to be gone may still be on.

@@ -1,18 +1,18 @@
 import { describe, expect, test } from '@jest/globals';
 import type { InjectionState, TargetState } from '../api/injection.js';
 import { anInjection, anInjectionObserved, START } from '../testing/builders.js';
-import { decideInjection, type InjectionObserved, type TargetPod } from './injection.js';
+import { decideInjection, type InjectionObserved, type PresentTarget } from './injection.js';
 
 const uid = 'uid-pod-0';
-const alive: TargetPod = { terminating: false, protected: false };
-const leaving: TargetPod = { terminating: true, protected: false };
+const alive: PresentTarget = { terminating: false, protected: false };
+const leaving: PresentTarget = { terminating: true, protected: false };
 
 function decide(state: InjectionState, target: TargetState | undefined, overrides: Partial<InjectionObserved> = {}) {
   return decideInjection(anInjectionObserved(anInjection({ state }, [target]), overrides), START);
 }
 
-function there(pod: TargetPod | undefined): Pick<InjectionObserved, 'pods'> {
-  return { pods: new Map(pod ? [[uid, pod]] : []) };
+function there(pod: PresentTarget | undefined): Pick<InjectionObserved, 'present'> {
+  return { present: new Map(pod ? [[uid, pod]] : []) };
 }
 
 type Row = [
@@ -32,7 +32,7 @@ const oneShot: Row[] = [
   ['what is on its way out is missed', 'Apply', undefined, there(leaving), 'Missed', []],
   ['what is protected is missed', 'Apply', undefined, there({ ...alive, protected: true }), 'Missed', []],
   ['what leaves between intent and effect is missed', 'Apply', 'Applying', there(leaving), 'Missed', []],
-  ['nothing is begun while the pods are not known', 'Apply', undefined, { pods: undefined }, undefined, []],
+  ['nothing is begun while the pods are not known', 'Apply', undefined, { present: undefined }, undefined, []],
   ['nothing is begun once it is to stop', 'Apply', undefined, { stopping: true }, undefined, []],
   ['an intent is not carried out once it is to stop', 'Apply', 'Applying', { stopping: true }, 'Applying', []],
   ['after a restart an intent is carried out again', 'Apply', 'Applying', { certain: false }, 'Applying', ['apply']],
@@ -49,7 +49,7 @@ const oneShot: Row[] = [
     [],
   ],
   ['taken back in doubt with the pod well it was not', 'Revert', 'Applying', { certain: false }, 'Missed', []],
-  ['taken back with pods unknown it stays open', 'Revert', 'Applying', { pods: undefined }, 'Applying', []],
+  ['taken back with pods unknown it stays open', 'Revert', 'Applying', { present: undefined }, 'Applying', []],
   ['what was missed stays missed', 'Apply', 'Missed', {}, 'Missed', []],
 ];
 
@@ -60,7 +60,7 @@ describe('a one-shot injection', () => {
     expect(decision.actions.map((action) => action.do)).toEqual(actions);
   });
 
-  const outcomes: [string, 'done' | 'gone' | 'refused', boolean, TargetPod | undefined, TargetState][] = [
+  const outcomes: [string, 'done' | 'gone' | 'refused', boolean, PresentTarget | undefined, TargetState][] = [
     ['confirmed when the API server took it', 'done', true, alive, 'Confirmed'],
     ['missed when it was gone and nobody else can have hit it', 'gone', true, alive, 'Missed'],
     ['confirmed when it was gone and an earlier attempt may have hit it', 'gone', false, undefined, 'Confirmed'],
@@ -77,7 +77,7 @@ describe('a one-shot injection', () => {
 
   test('knows targets by UID, never by name', () => {
     const other = new Map([['uid-of-its-successor', alive]]);
-    expect(decide('Apply', undefined, { pods: other }).status.targets?.[0]?.state).toBe('Missed');
+    expect(decide('Apply', undefined, { present: other }).status.targets?.[0]?.state).toBe('Missed');
   });
 
   test('tells of a hit and of a failure, on the pod', () => {

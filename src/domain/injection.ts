@@ -7,7 +7,7 @@ import { isClean } from './progress.js';
 export type Outcome = { result: 'done' } | { result: 'gone' } | { result: 'refused'; message: string };
 
 /** What of a target is known now. */
-export interface TargetPod {
+export interface PresentTarget {
   terminating: boolean;
   /** It must never be hit. */
   protected: boolean;
@@ -26,7 +26,7 @@ export interface InjectionObserved {
    * By UID, those of the targets that exist; undefined until that is known. When an attempt got no answer, they must
    * have been read after it.
    */
-  pods: ReadonlyMap<string, TargetPod> | undefined;
+  present: ReadonlyMap<string, PresentTarget> | undefined;
   /** By UID, what this process's own attempts to apply came to. */
   outcomes: ReadonlyMap<string, Outcome>;
   /** By UID, what this process's own attempts to take back came to. */
@@ -120,8 +120,8 @@ function nextFor(observed: InjectionObserved, target: Target, state: TargetState
 }
 
 function forward(observed: InjectionObserved, target: Target, state: TargetState | undefined): Next {
-  if (!observed.pods) return { state };
-  const pod = observed.pods.get(target.uid);
+  if (!observed.present) return { state };
+  const pod = observed.present.get(target.uid);
   if (state === undefined) return observed.stopping ? { state } : (spared(pod) ?? { state: 'Applying' });
   if (state === 'Applying') return apply(observed, target, pod);
   if (state === 'Confirmed' && !pod && observed.oneShot) return { state: 'Effective' };
@@ -129,19 +129,19 @@ function forward(observed: InjectionObserved, target: Target, state: TargetState
 }
 
 /** Why a target that nothing was done to yet is not to be hit any more. */
-function spared(pod: TargetPod | undefined): Next | undefined {
+function spared(pod: PresentTarget | undefined): Next | undefined {
   if (!pod || pod.terminating) return { state: 'Missed', message: 'was gone before the fault' };
   return pod.protected ? { state: 'Missed', message: 'was protected before the fault' } : undefined;
 }
 
-function attempt(observed: InjectionObserved, target: Target, pod: TargetPod | undefined): Next {
+function attempt(observed: InjectionObserved, target: Target, pod: PresentTarget | undefined): Next {
   const instead = observed.certain || pod?.protected ? spared(pod) : undefined;
   // What is protected and on its way out may have been hit by an attempt nobody knows the outcome of.
   if (instead) return observed.certain || !pod?.terminating ? instead : { state: 'Confirmed' };
   return { state: 'Applying', ...(!observed.stopping && { action: { do: 'apply', target } }) };
 }
 
-function apply(observed: InjectionObserved, target: Target, pod: TargetPod | undefined): Next {
+function apply(observed: InjectionObserved, target: Target, pod: PresentTarget | undefined): Next {
   const outcome = observed.outcomes.get(target.uid);
   if (!outcome) return attempt(observed, target, pod);
   if (outcome.result === 'done') return { state: 'Confirmed' };
@@ -153,10 +153,10 @@ function apply(observed: InjectionObserved, target: Target, pod: TargetPod | und
 
 /** A one-shot fault has nothing to take back; what is settled here is whether an open intent was carried out. */
 function settle(observed: InjectionObserved, target: Target, state: TargetState | undefined): Next {
-  const pod = observed.pods?.get(target.uid);
+  const pod = observed.present?.get(target.uid);
   if (state === undefined) return { state: 'Missed', message: 'the fault was taken back first' };
-  if (state === 'Confirmed' && observed.pods && !pod) return { state: 'Effective' };
-  if (state !== 'Applying' || !observed.pods) return { state };
+  if (state === 'Confirmed' && observed.present && !pod) return { state: 'Effective' };
+  if (state !== 'Applying' || !observed.present) return { state };
   const done = observed.outcomes.get(target.uid)?.result === 'done';
   if (done || ((!pod || pod.terminating) && !observed.certain)) return { state: 'Confirmed' };
   return { state: 'Missed', message: 'the fault was taken back first' };

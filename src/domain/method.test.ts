@@ -168,7 +168,7 @@ describe('a target that was missed', () => {
   });
 
   test('waits for its replacement until the pods are known', () => {
-    const { draft, step } = advance({ ...missed, observed: { pods: undefined } });
+    const { draft, step } = advance({ ...missed, observed: { candidates: undefined } });
     expect(draft.actions).toEqual([]);
     expect(step?.state).toBe('Injecting');
   });
@@ -197,7 +197,7 @@ describe('a hold', () => {
   });
 
   test('without a duration goes on while fewer pods are ready, at most 30 s', () => {
-    const observed = { pods: { kill: pods(3) }, windows: { front: { During } } };
+    const observed = { candidates: { kill: pods(3) }, windows: { front: { During } } };
     const setting = { statuses: [holding], injections: effective, observed };
     expect(advance({ ...setting, seconds: 29 }).step?.state).toBe('Holding');
     expect(advance({ ...setting, seconds: 30 }).step?.state).toBe('Done');
@@ -218,14 +218,14 @@ describe('a hold', () => {
       steps: [aStep('kill', { duration: '10s' })],
       statuses: [holding],
       injections: [anInjection({}, ['Confirmed'])],
-      observed: { pods: { kill: pods(4, { graceSeconds: 60 }) } },
+      observed: { candidates: { kill: pods(4, { graceSeconds: 60 }) } },
     };
     expect(advance({ ...setting, seconds: 89 }).step?.state).toBe('Holding');
     expect(advance({ ...setting, seconds: 90 }).draft.found('FaultNotEffective')).toBe(true);
   });
 
   test('does not end while the pods are not known', () => {
-    const setting = { statuses: [holding], injections: effective, observed: { pods: undefined }, seconds: 300 };
+    const setting = { statuses: [holding], injections: effective, observed: { candidates: undefined }, seconds: 300 };
     expect(advance(setting).step?.state).toBe('Holding');
   });
 
@@ -262,7 +262,7 @@ describe('a fault that repeats', () => {
     for (const target of last.status?.targets ?? []) target.time = at(19);
     const injections = [anInjection({}, ['Effective']), last];
     const setting = { ...repeating, injections, statuses: [{ ...holding, rounds: 2, roundTime: at(19) }] };
-    const observed = { pods: { kill: pods(4, { graceSeconds: 4 }) } };
+    const observed = { candidates: { kill: pods(4, { graceSeconds: 4 }) } };
     expect(advance({ ...setting, observed, seconds: 52 }).step?.state).toBe('Holding');
     expect(advance({ ...setting, observed, seconds: 53 }).step?.state).toBe('Done');
   });
@@ -282,7 +282,7 @@ describe('a fault that repeats', () => {
   });
 
   test('says when nobody was left to hit', () => {
-    const observed = { pods: { kill: pods(4, { ready: false }) } };
+    const observed = { candidates: { kill: pods(4, { ready: false }) } };
     const { draft, step } = advance({ ...repeating, observed, seconds: 5 });
     expect(draft.actions).toEqual([]);
     expect(step?.message).toBe('round 2 hit nothing, because no candidate was left');

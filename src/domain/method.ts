@@ -136,7 +136,7 @@ function hold(draft: RunDraft, step: Step, status: StepStatus): void {
   apply(draft, step);
   reportStuck(draft, step, status, states);
   // Whether a one-shot fault has done its work is seen on the pods.
-  if (draft.facts(step).oneShot && !draft.observed.pods) return;
+  if (draft.facts(step).oneShot && !draft.observed.candidates) return;
   const ends = Math.max(holdEnd(draft, step, status), effectDeadline(draft, step));
   if (draft.now < ends) {
     follow(draft, step, status);
@@ -162,7 +162,7 @@ function effectDeadline(draft: RunDraft, step: Step): number {
   const { oneShot, by } = draft.facts(step);
   if (!oneShot) return draft.now;
   const unseen = targetStates(draft.injectionsOf(step.name)).filter(({ state }) => state === 'Confirmed');
-  const graces = new Map(draft.observed.pods?.[step.name]?.map(({ uid, graceSeconds }) => [uid, graceSeconds]));
+  const graces = new Map(draft.observed.candidates?.[step.name]?.map(({ uid, graceSeconds }) => [uid, graceSeconds]));
   const deadlines = unseen.map(({ uid, since }) => {
     if (by === 'Agent') return since + AGENT_EFFECT_MILLISECONDS;
     const grace = graces.get(uid);
@@ -184,7 +184,7 @@ function holdEnd(draft: RunDraft, step: Step, status: StepStatus): number {
 
 /** When a fault without a duration is over: as many pods are Ready as before and probes have seen enough, or 30 s. */
 function oneShotEnd(draft: RunDraft, step: Step, confirmed: number): number {
-  const pods = draft.observed.pods?.[step.name] ?? [];
+  const pods = draft.observed.candidates?.[step.name] ?? [];
   const ready = pods.filter((pod) => pod.ready && !pod.terminating).length;
   const before = draft.status.selection?.find((each) => each.step === step.name)?.readyBefore ?? 0;
   const seen = draft.facts(step).by === 'Agent' ? confirmed + AGENT_ONE_SHOT_MILLISECONDS : confirmed;

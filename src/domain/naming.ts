@@ -4,7 +4,7 @@ import type { ExperimentRun } from '../api/experiment-run.js';
 import { type Agent, MAX_TARGETS_PER_INJECTION, type Target } from '../api/injection.js';
 import { nodeMark } from '../api/node-mark.js';
 import type { Carried } from './agents.js';
-import type { NewInjection, Pod, StepFacts } from './observed.js';
+import type { Candidate, NewInjection, StepFacts } from './observed.js';
 
 /** Which part of a round an injection holds, and where. */
 export interface Part {
@@ -28,7 +28,7 @@ interface Group {
   agent?: Agent;
   node?: string;
   bootId?: string;
-  pods: Pod[];
+  pods: Candidate[];
 }
 
 /** Those on one node that have the same kind of agent belong together, at most as many as an injection holds. */
@@ -80,6 +80,14 @@ export function injectionsFor(
   }));
 }
 
-function asTarget({ namespace, name, uid }: Pod): Target {
-  return { namespace, name, uid };
+function asTarget({ kind, namespace, name, uid, node, zone, workload }: Candidate): Target {
+  return {
+    ...(kind && { kind }),
+    namespace,
+    name,
+    uid,
+    ...(node !== '' && { node }),
+    ...(zone !== undefined && { zone }),
+    ...(workload !== undefined && { workload }),
+  };
 }

@@ -1,9 +1,12 @@
 import type { ExperimentRun, ProbeStage, RunStatus } from '../api/experiment-run.js';
 import type { Injection, InjectionSpec, InjectionState, Target } from '../api/injection.js';
 import type { WindowSummary } from '../stats/window.js';
+import type { Reservation, Survey } from './survey.js';
 
-/** What of a pod matters to a draw. Times in milliseconds since the epoch, in API-server time. */
-export interface Pod {
+/** What of an object matters to a draw. Times in milliseconds since the epoch, in API-server time. */
+export interface Candidate {
+  /** Undefined: a pod. */
+  kind?: Target['kind'];
   namespace: string;
   name: string;
   uid: string;
@@ -19,8 +22,17 @@ export interface Pod {
   standIn: boolean;
   /** How long it may take to end once it is deleted. */
   graceSeconds: number;
-  /** The name of its node; `''` before it has one. */
+  /** The name of its node; `''` before it has one. For a node its own name. */
   node: string;
+  /** The zone of that node, where it is known and it has one. */
+  zone?: string;
+  /** The workload it belongs to, as `Deployment/web`; undefined: none. */
+  workload?: string;
+  labels?: Readonly<Record<string, string>>;
+  /** Why it is left out unless it is named. */
+  reserved?: 'controlPlane' | 'controllerNode';
+  /** Why the fault can't be put on it: it is in the middle of something, or held by another run. */
+  obstacle?: 'rollingOut' | 'unsuitable' | 'inUse' | 'notAllowed';
   /** At least one of its containers runs. */
   running: boolean;
   /** No agent can put a fault on it: it uses the network of its node, or is static. */
@@ -37,6 +49,8 @@ export interface StepFacts {
   by: 'ApiServer' | 'Agent';
   /** It takes pods away, so that those nothing would replace are left out unless asked for. */
   removesPods: boolean;
+  /** It takes pods out of service, which safeguards count as lost. */
+  disrupts: boolean;
   repeatEveryMilliseconds?: number;
 }
 
@@ -86,11 +100,15 @@ export interface RunObserved {
   /** Policies that halt everything now, in words such as `policy squall-halt: fire drill`. */
   halts: string[];
   /** The pods each step's targets name, by step; undefined until they are known. */
-  pods: Record<string, Pod[]> | undefined;
+  candidates: Record<string, Candidate[]> | undefined;
   /** All injections that carry this run's UID. */
   injections: Injection[];
   /** By name, what is known of the nodes that a decision has asked for. */
   nodes: ReadonlyMap<string, NodeFacts>;
+  /** What the last look at rights and safeguards has brought; undefined before the first. */
+  survey?: Survey;
+  /** What all other runs hold now, of those that are not over. */
+  reservations: readonly Reservation[];
   /** By the name of the probe, the stages measured by this process. */
   windows: Record<string, Partial<Record<ProbeStage, ProbeWindow>>>;
 }
@@ -131,6 +149,10 @@ export interface RunDecision {
   probing?: ProbeStage;
   /** The nodes that have to be known from now on; a change to what is known of one is a reason to look again. */
   nodes: readonly string[];
+  /** A survey that began at this time or later is asked for, in API-server time. */
+  surveyFrom?: number;
+  /** What this run holds from now on; nobody else may count on it. */
+  reserves: readonly Target[];
   /** When to look again though nothing changed, in API-server time. */
   wakeAt?: number;
 }

@@ -5,7 +5,7 @@ import { makeDurable } from './admission.js';
 import { type Carried, carry, wordsOf } from './agents.js';
 import { type RunDraft, timestamp } from './draft.js';
 import { draw } from './draw.js';
-import type { Pod } from './observed.js';
+import type { Candidate } from './observed.js';
 import { type KnownTarget, recordedInjections, recordedRounds, targetStates } from './progress.js';
 
 /** Draws the next ones for targets that were gone before they were hit. Returns whether there is something to await. */
@@ -13,7 +13,7 @@ export function replaceMissed(draft: RunDraft, step: Step, states: readonly Know
   const wanted = wantedAtOnce(draft, step);
   const missing = wanted - states.filter(({ hit }) => hit).length;
   if (missing <= 0 || draft.facts(step).repeatEveryMilliseconds !== undefined) return false;
-  if (!draft.observed.pods) return true;
+  if (!draft.observed.candidates) return true;
   const { affordable } = drawAgain(draft, step, step.name);
   const found = carry(draft, step, affordable, missing);
   if (!found) return true;
@@ -42,9 +42,9 @@ export function create(draft: RunDraft, step: Step, carried: readonly Carried[])
 
 interface Redraw {
   /** Those that could be drawn, in drawing order. */
-  order: Pod[];
+  order: Candidate[];
   /** Those of them that the run's budget has room for. */
-  affordable: Pod[];
+  affordable: Candidate[];
 }
 
 /** Draws again. A pod that the run has taken away, or is about to, is not drawn twice. */
@@ -54,7 +54,7 @@ function drawAgain(draft: RunDraft, step: Step, key: string): Redraw {
   const isOpen = ({ state }: KnownTarget) => state === undefined || state === 'Applying';
   const isRepeatable = !fault.removesPods && fault.repeatEveryMilliseconds !== undefined;
   const out = isRepeatable ? held.filter(isOpen) : held;
-  const { order } = draw(draft.observed.pods?.[step.name] ?? [], step.targets, {
+  const { order } = draw(draft.observed.candidates?.[step.name] ?? [], step.targets, {
     seed: draft.status.seed ?? 0,
     key,
     now: draft.now,
@@ -77,7 +77,7 @@ function plannedTargets(draft: RunDraft): Target[] {
 }
 
 /** Those of these pods that the run's budget has room for; one that was drawn before costs nothing. */
-export function withinBudget(draft: RunDraft, step: Step, pods: readonly Pod[]): Pod[] {
+export function withinBudget(draft: RunDraft, step: Step, pods: readonly Candidate[]): Candidate[] {
   const planned = plannedTargets(draft).map(({ uid }) => uid);
   // Everything drawn and not known to be missed may still be hit, so it counts against the budget.
   const drawn = heldTargets(draft, step).filter(({ state }) => state !== 'Missed');

@@ -248,6 +248,7 @@ describe('a finished run', () => {
       actions: [],
       events: [],
       nodes: [],
+      reserves: [],
     });
   });
 });

@@ -17,6 +17,8 @@ export const containerKill = fault({
   schema,
   rules: [],
   example: { signal: 'SIGKILL', containers: ['app'] },
+  targets: ['pods'],
+  disrupts: true,
   oneShot: true,
   by: 'Agent',
   sidecar: false,

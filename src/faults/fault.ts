@@ -1,5 +1,6 @@
 import type { Target } from '../api/injection.js';
 import type { Rule, Schema } from '../api/schema.js';
+import type { TargetKind } from '../api/targets.js';
 import type { Abilities } from './abilities.js';
 import type { AgentStep, ApiStep } from './step.js';
 
@@ -26,8 +27,16 @@ interface Common<Params> {
   rules: Rule[];
   /** A value of `schema` for the documentation and the contract suite. */
   example: Params;
+  /** What it can be put on. */
+  targets: readonly TargetKind[];
+  /**
+   * It takes pods out of service, so that safeguards count them as lost: the targets themselves, or what they hold. What
+   * evicts is not meant, for the API server checks budgets there.
+   */
+  disrupts: boolean;
   /** Its effect is over once it happened: there is nothing to take back. Others need the step to have a `duration`. */
   oneShot: boolean;
+  /** The rights it takes to carry it out: the controller's, and for faults of the API server also the service account's. */
   needs: Need[];
   /** What is wrong with parameters that the schema can't say. */
   check?(params: Params): FaultProblem[];

@@ -140,6 +140,8 @@ export const network = fault({
   schema,
   rules: [],
   example: { direction: 'Egress', includeKubelet: false, delay: { latency: '100ms', jitter: '20ms' } },
+  targets: ['pods'],
+  disrupts: false,
   oneShot: false,
   by: 'Agent',
   sidecar: true,

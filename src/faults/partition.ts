@@ -19,6 +19,8 @@ export const partition = fault({
     includeKubelet: false,
     peers: { pods: { selector: { matchLabels: { app: 'database' } } } },
   },
+  targets: ['pods'],
+  disrupts: true,
   oneShot: false,
   by: 'Agent',
   sidecar: true,

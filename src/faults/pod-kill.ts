@@ -29,6 +29,8 @@ export const podKill = fault({
     },
   ],
   example: { gracePeriod: '0s' },
+  targets: ['pods'],
+  disrupts: true,
   oneShot: true,
   by: 'ApiServer',
   removesPods: true,

@@ -26,6 +26,8 @@ export const processKill = fault({
   schema,
   rules: [],
   example: { pattern: '^nginx: worker', signal: 'SIGKILL' },
+  targets: ['pods'],
+  disrupts: true,
   oneShot: true,
   by: 'Agent',
   sidecar: false,

@@ -27,6 +27,8 @@ export const processPause = fault({
   schema,
   rules: [],
   example: { pattern: '^redis-server', containers: ['redis'] },
+  targets: ['pods'],
+  disrupts: true,
   oneShot: false,
   by: 'Agent',
   sidecar: false,

@@ -4,7 +4,7 @@ import type { Peers, PortRange } from '../api/peers.js';
 export type Step = ApiStep | AgentStep;
 
 /** A step that the controller performs through the API server. */
-export type ApiStep = DeletePod;
+export type ApiStep = DeletePod | SetFields | EmptyNode;
 
 /** A step that an agent performs in the target's network namespace or on its processes. */
 export type AgentStep = Traffic | TcpDelay | Signal | Pause;
@@ -17,6 +17,53 @@ export interface DeletePod {
   uid: string;
   /** Whole seconds between SIGTERM and SIGKILL, of which the kubelet makes 2 at least; undefined: the pod's own grace period. */
   gracePeriodSeconds?: number;
+}
+
+/** An object that a step changes, and only the one with that UID. */
+export interface ObjectRef {
+  kind: 'Node' | 'Deployment' | 'StatefulSet' | 'DaemonSet' | 'ReplicaSet' | 'HorizontalPodAutoscaler';
+  /** `''` for a node. */
+  namespace: string;
+  name: string;
+  /** Undefined: whichever has the name when the step is prepared, such as the autoscaler of a workload. */
+  uid?: string;
+}
+
+/** One field that is ours while the fault is on. Only these are compared and restored; all others are everybody's. */
+export type FieldChange =
+  /** `spec.unschedulable` of a node. */
+  | { field: 'unschedulable'; to: boolean }
+  /** The taint of a node with this key and effect; see https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/ */
+  | { field: 'taint'; key: string; effect: 'NoSchedule' | 'PreferNoSchedule' | 'NoExecute'; value?: string }
+  /** `spec.replicas` of a workload: a number, or a percentage of those it has, rounded down. */
+  | { field: 'replicas'; to: { count: number } | { percent: number } }
+  /** Keeps the autoscaler of the workload from scaling it: both its bounds are set to what the workload is scaled to. */
+  | { field: 'autoscalerBounds'; to: { count: number } | { percent: number } }
+  /** `kubectl.kubernetes.io/restartedAt` of the pod template, set once to a value that stands for the injection; never restored. */
+  | { field: 'restartedAt' };
+
+/** Set fields of one object, and restore them when it is taken back, where nobody else has changed them meanwhile. */
+export interface SetFields {
+  do: 'setFields';
+  object: ObjectRef;
+  changes: FieldChange[];
+}
+
+/** Make a node's pods go away, other than those of DaemonSets and mirrors of static pods. There is nothing to take back. */
+export interface EmptyNode {
+  do: 'emptyNode';
+  node: string;
+  uid: string;
+  /** `Evict` through the Eviction API, which keeps disruption budgets (KEP-85); `Delete` past them. */
+  by: 'Evict' | 'Delete';
+  /** Whole seconds; undefined: each pod's own grace period. */
+  gracePeriodSeconds?: number;
+  /** Also pods that have no controller, which nothing replaces. */
+  unmanaged: boolean;
+  /** Also pods with an emptyDir, whose data is lost. */
+  emptyDirData: boolean;
+  /** `Expect`: the fault is effective when a disruption budget has held a pod back, not when the node is empty. */
+  budget: 'Respect' | 'Expect';
 }
 
 /** Which way traffic goes, seen from the target. */

@@ -3,7 +3,8 @@ import type { ExperimentRun, RunStatus } from '../api/experiment-run.js';
 import type { Injection, InjectionSpec, TargetState } from '../api/injection.js';
 import { API_VERSION } from '../api/labels.js';
 import type { InjectionObserved } from '../domain/injection.js';
-import type { NodeFacts, Pod, ProbeWindow, RunObserved, StepFacts } from '../domain/observed.js';
+import type { Candidate, NodeFacts, ProbeWindow, RunObserved, StepFacts } from '../domain/observed.js';
+import type { Survey } from '../domain/survey.js';
 import type { WindowSummary } from '../stats/window.js';
 
 /** Where time begins in tests: 2026-01-01T00:00:00Z, in milliseconds since the epoch. */
@@ -15,7 +16,7 @@ export function at(seconds: number): string {
 }
 
 /** A pod that may be hit: ready, a day old, replaced when it is gone. */
-export function aPod(name: string, overrides: Partial<Pod> = {}): Pod {
+export function aPod(name: string, overrides: Partial<Candidate> = {}): Candidate {
   return {
     namespace: 'shop',
     name,
@@ -36,7 +37,7 @@ export function aPod(name: string, overrides: Partial<Pod> = {}): Pod {
 }
 
 /** As many pods as asked for, named `pod-0`, `pod-1`, … */
-export function pods(count: number, overrides: Partial<Pod> = {}): Pod[] {
+export function pods(count: number, overrides: Partial<Candidate> = {}): Candidate[] {
   return Array.from({ length: count }, (_, index) => aPod(`pod-${index}`, overrides));
 }
 
@@ -91,6 +92,7 @@ export function aProbe(name: string, overrides: Partial<HypothesisProbe> = {}): 
 export function aTemplate(overrides: Partial<ExperimentSpec> = {}): ExperimentSpec {
   return {
     hypothesis: [aProbe('front')],
+    serviceAccountName: 'default',
     method: [aStep('kill')],
     recovery: { within: '60s' },
     timeout: '1h',
@@ -186,17 +188,34 @@ export function aWindow(samples: number, succeeded = samples, overrides: Partial
 }
 
 /** The facts of `podKill`. */
-export const killFacts: StepFacts = { fault: 'podKill', oneShot: true, by: 'ApiServer', removesPods: true };
+export const killFacts: StepFacts = {
+  fault: 'podKill',
+  oneShot: true,
+  by: 'ApiServer',
+  removesPods: true,
+  disrupts: true,
+};
 /** The facts of a fault that lasts and goes through the API server. There is none yet. */
-export const freezeFacts: StepFacts = { fault: 'freeze', oneShot: false, by: 'ApiServer', removesPods: false };
+export const freezeFacts: StepFacts = {
+  fault: 'freeze',
+  oneShot: false,
+  by: 'ApiServer',
+  removesPods: false,
+  disrupts: false,
+};
 /** The facts of a fault that lasts and is kept up by agents. */
-export const slowFacts: StepFacts = { fault: 'slow', oneShot: false, by: 'Agent', removesPods: false };
+export const slowFacts: StepFacts = { fault: 'slow', oneShot: false, by: 'Agent', removesPods: false, disrupts: false };
 /** The facts of a fault that agents carry out and that has nothing to take back. */
-export const stabFacts: StepFacts = { fault: 'stab', oneShot: true, by: 'Agent', removesPods: false };
+export const stabFacts: StepFacts = { fault: 'stab', oneShot: true, by: 'Agent', removesPods: false, disrupts: true };
 
 /** A node whose agent is there and can do everything; read a moment ago unless said otherwise. */
 export function aNode(overrides: Partial<NodeFacts> = {}): NodeFacts {
   return { readAt: START, renewedAt: START, bootId: 'boot-1', refusals: {}, sidecarRefusals: {}, ...overrides };
+}
+
+/** A look at rights and safeguards that found nothing in the way, from the end of time so that it is never too old. */
+export function aSurvey(overrides: Partial<Survey> = {}): Survey {
+  return { at: Number.MAX_SAFE_INTEGER, missing: [], policies: [], disruptionBudgets: [], workloads: [], ...overrides };
 }
 
 /** What a decision about a run looks at; facts and pods are made up for every step unless given. */
@@ -208,9 +227,11 @@ export function anObservation(run: ExperimentRun, overrides: Partial<RunObserved
     facts,
     problems: [],
     halts: [],
-    pods: Object.fromEntries(steps.map(({ name }) => [name, pods(4)])),
+    candidates: Object.fromEntries(steps.map(({ name }) => [name, pods(4)])),
     injections: [],
     nodes: new Map(),
+    survey: aSurvey(),
+    reservations: [],
     windows: {},
     ...overrides,
   };
@@ -228,7 +249,7 @@ export function anInjectionObserved(
     oneShot: true,
     runIsLive: true,
     stopping: false,
-    pods: new Map(alive),
+    present: new Map(alive),
     outcomes: new Map(),
     undone: new Map(),
     certain: true,

@@ -14,8 +14,8 @@ export const mutants: readonly Mutant[] = [
   {
     does: 'looks at another pod than the one with the UID',
     file: 'domain/injection.ts',
-    from: 'const pod = observed.pods.get(target.uid);',
-    to: 'const pod = [...observed.pods.values()][0];',
+    from: 'const pod = observed.present.get(target.uid);',
+    to: 'const pod = [...observed.present.values()][0];',
     by: ['S4a', 'S6'],
     seed: 8,
   },

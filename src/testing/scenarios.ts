@@ -149,6 +149,7 @@ const few = <T>(of: fc.Arbitrary<T>, max: number) =>
 export function calmScenario(overrides: Partial<Scenario> = {}): Scenario {
   return {
     template: {
+      serviceAccountName: 'default',
       hypothesis: [aProbe('p0')],
       method: [aStep('s0', { app: 'a', count: 2 })],
       safeguards: { maxTargets: 3, abortOn: ['p0'] },
@@ -199,6 +200,7 @@ export const scenario: fc.Arbitrary<Scenario> = fc
       ...(abortOn && hypothesis.length > 0 && { abortOn: ['p0'] }),
     };
     const template: ExperimentSpec = {
+      serviceAccountName: 'default',
       hypothesis,
       method: planned.map(({ step }) => step),
       safeguards,

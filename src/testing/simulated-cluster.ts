@@ -2,7 +2,7 @@ import type { ExperimentRun, RunStatus } from '../api/experiment-run.js';
 import type { Injection, InjectionState, InjectionStatus, Target } from '../api/injection.js';
 import { ANNOTATION_VERDICT, API_VERSION, FINALIZER } from '../api/labels.js';
 import { violations } from '../domain/invariants.js';
-import type { NewInjection, Pod } from '../domain/observed.js';
+import type { Candidate, NewInjection } from '../domain/observed.js';
 import type { Change, Effect } from '../domain/world.js';
 import { frozen } from './frozen.js';
 
@@ -17,7 +17,7 @@ export class ApiTrouble extends Error {
 export class InvariantBroken extends Error {}
 
 /** A pod of the simulated cluster. */
-export interface SimulatedPod extends Pod {
+export interface SimulatedPod extends Candidate {
   app: string;
   /** When a deleted pod is gone. */
   endsAt?: number;

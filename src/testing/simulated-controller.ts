@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { ExperimentRun, RunStatus } from '../api/experiment-run.js';
-import type { Pod, RunAction } from '../domain/observed.js';
+import type { Candidate, RunAction } from '../domain/observed.js';
+import { aSurvey } from './builders.js';
 import { checkDecision } from './decision-rules.js';
 import { SimulatedCaches } from './simulated-caches.js';
 import { ApiTrouble } from './simulated-cluster.js';
@@ -98,9 +99,9 @@ export class SimulatedController {
     if (lag) this.#queue.add(`${key}#lag`, this.setting.cluster.now + 50);
   }
 
-  #podsOf(step: string): Pod[] {
+  #podsOf(step: string): Candidate[] {
     const { cluster } = this.setting;
-    const named = cluster.run.spec.template.method.find(({ name }) => name === step)?.targets.pods.selector;
+    const named = cluster.run.spec.template.method.find(({ name }) => name === step)?.targets.pods?.selector;
     return this.#seen.pods.filter(({ app, createdAt }) => app === named?.matchLabels?.app && createdAt <= cluster.now);
   }
 
@@ -122,12 +123,14 @@ export class SimulatedController {
       facts,
       problems: [],
       halts: this.#seen.halts,
-      pods:
+      candidates:
         cluster.now >= this.#podsKnownAt
           ? Object.fromEntries(steps.map((name) => [name, this.#podsOf(name)]))
           : undefined,
       injections: [...this.#seen.injections.values()],
       nodes: this.#nodes.facts,
+      survey: aSurvey(),
+      reservations: [],
       windows: this.prober.windows(cluster.now),
     };
     const decision = core.decideRun(observed, cluster.now);

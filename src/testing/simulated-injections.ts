@@ -3,7 +3,7 @@ import type { ExperimentRun } from '../api/experiment-run.js';
 import type { Injection } from '../api/injection.js';
 import type { InjectionAction, InjectionObserved } from '../domain/injection.js';
 import type { LifeCycleObserved } from '../domain/life-cycle.js';
-import type { Pod } from '../domain/observed.js';
+import type { Candidate } from '../domain/observed.js';
 import type { Effect } from '../domain/world.js';
 import type { SimulatedCaches } from './simulated-caches.js';
 import { ApiTrouble } from './simulated-cluster.js';
@@ -20,7 +20,7 @@ export interface View {
   podsKnownAt: number;
   /** The run with the status that may be trusted. */
   run(): ExperimentRun | undefined;
-  podsOf(step: string): Pod[];
+  podsOf(step: string): Candidate[];
 }
 
 /** What a controller does about injections: carries out those that go through the API server, and looks after the others. */
@@ -133,7 +133,7 @@ export class SimulatedInjections {
       oneShot: facts[step]?.oneShot ?? false,
       runIsLive,
       stopping: !run || core.isStopping(run, this.view.seen.halts),
-      pods: known ? new Map(this.view.podsOf(step).map((pod) => [pod.uid, pod])) : undefined,
+      present: known ? new Map(this.view.podsOf(step).map((pod) => [pod.uid, pod])) : undefined,
       outcomes: memory.outcomes,
       undone: memory.undone,
       certain: memory.certain,
@@ -152,7 +152,7 @@ export class SimulatedInjections {
     if (action.do === 'setInjectionState') this.setState(name, action.state);
     else if (action.do === 'deleteInjection') this.delete(name, uid);
     else {
-      const pod = observed.pods?.get(action.target.uid);
+      const pod = observed.present?.get(action.target.uid);
       const seen = { stop, protected: pod?.protected ?? false, terminating: pod?.terminating ?? true };
       this.#attempt(observed.injection, memory, action, seen);
     }

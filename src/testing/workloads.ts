@@ -98,9 +98,12 @@ export function isPodReady(pod: KubeObject | undefined): boolean {
 }
 
 /** Waits until the condition holds; throws with `describe()` when it does not within 15 s. */
-export async function until(condition: () => boolean, describe: () => unknown = () => condition): Promise<void> {
+export async function until(
+  condition: () => boolean | Promise<boolean>,
+  describe: () => unknown = () => condition,
+): Promise<void> {
   const end = performance.now() + 15_000;
-  while (!condition()) {
+  while (!(await condition())) {
     if (performance.now() > end) {
       throw new Error(`Still not so after 15 s: ${describe()}`);
     }

@@ -1,0 +1,33 @@
+import { type Targets, targetKindOf } from '../api/targets.js';
+import type { Candidate } from '../domain/observed.js';
+import type { Client } from '../kubernetes/client.js';
+import { TargetWatch } from './target-watch.js';
+
+/** Keeps the candidates of a step known while a run is active. */
+export interface CandidateWatch {
+  /** Begins to watch; failures are retried by a later call. Resolves when the candidates are known. */
+  start(): Promise<void>;
+  /** The candidates now; undefined while they are not known. */
+  list(): Candidate[] | undefined;
+  /** The same by UID. */
+  byUid(): ReadonlyMap<string, Candidate> | undefined;
+  /** Why they can't be known: the controller may not read them. */
+  readonly refusal: string | undefined;
+  stop(): Promise<void>;
+}
+
+/** Where a watch gets its candidates and whom it tells. */
+export interface WatchOptions {
+  client: Client;
+  /** The namespace of the run. */
+  namespace: string;
+  onChange: () => void;
+  onError: (error: unknown) => void;
+}
+
+/** A watch of the candidates that these targets name; it has not begun. */
+export function watchOf(targets: Targets, { client, namespace, onChange, onError }: WatchOptions): CandidateWatch {
+  const kind = targetKindOf(targets);
+  if (kind === 'pods' && targets.pods) return new TargetWatch(client, namespace, targets.pods, onChange, onError);
+  throw new Error(`targets.${kind} are not known`);
+}
