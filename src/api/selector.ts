@@ -58,3 +58,21 @@ export function selectorText({ matchLabels = {}, matchExpressions = [] }: LabelS
   });
   return [...labels, ...expressions].join(',');
 }
+
+/** Whether a selector picks an object with these labels, as the API server's list does. One that names nothing picks all. */
+export function selects(
+  { matchLabels = {}, matchExpressions = [] }: LabelSelector,
+  labels: Readonly<Record<string, string>> = {},
+): boolean {
+  const has = (key: string) => Object.hasOwn(labels, key);
+  const isExact = Object.entries(matchLabels).every(([key, value]) => has(key) && labels[key] === value);
+  return (
+    isExact &&
+    matchExpressions.every(({ key, operator, values = [] }) => {
+      if (operator === 'Exists') return has(key);
+      if (operator === 'DoesNotExist') return !has(key);
+      const isListed = has(key) && values.includes(labels[key] ?? '');
+      return operator === 'In' ? isListed : !isListed;
+    })
+  );
+}
