@@ -10,7 +10,8 @@ import { newIdentity } from './identity.js';
 export const probeWorker = new URL('./probe-worker.js', import.meta.url);
 
 /**
- * Starts a controller in this process. It stands by at once, and acts when it leads.
+ * Starts a controller in this process. It stands by at once, and acts when it leads. `NODE_NAME` says on which node that
+ * is; an installation sets it.
  * @param sidecars what sidecars run from; left out: there can be none
  */
 export async function startController(
@@ -18,6 +19,7 @@ export async function startController(
   log: Logger,
   sidecars?: SidecarImage,
 ): Promise<Controller> {
+  const node = process.env.NODE_NAME;
   const controller = new Controller({
     client: connection.client,
     namespace: connection.systemNamespace,
@@ -26,6 +28,7 @@ export async function startController(
     policy: await addressPolicy(connection),
     log,
     ...(sidecars && { sidecars }),
+    ...(node && { node }),
   });
   controller.start();
   return controller;

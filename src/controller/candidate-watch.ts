@@ -1,6 +1,7 @@
 import { type Targets, targetKindOf } from '../api/targets.js';
 import type { Candidate } from '../domain/observed.js';
 import type { Client } from '../kubernetes/client.js';
+import { NodeTargets, nodesOf, nodesOfZones } from './node-targets.js';
 import { TargetWatch } from './target-watch.js';
 
 /** Keeps the candidates of a step known while a run is active. */
@@ -11,6 +12,8 @@ export interface CandidateWatch {
   list(): Candidate[] | undefined;
   /** The same by UID. */
   byUid(): ReadonlyMap<string, Candidate> | undefined;
+  /** For nodes: the names of others that could take their pods, as far as they matter; see `spareNodes` of a run. */
+  spares?(): readonly string[];
   /** Why they can't be known: the controller may not read them. */
   readonly refusal: string | undefined;
   stop(): Promise<void>;
@@ -21,13 +24,17 @@ export interface WatchOptions {
   client: Client;
   /** The namespace of the run. */
   namespace: string;
+  /** The node that the controller runs on; undefined: it is not known, as outside of a cluster. */
+  ownNode?: string | undefined;
   onChange: () => void;
   onError: (error: unknown) => void;
 }
 
 /** A watch of the candidates that these targets name; it has not begun. */
-export function watchOf(targets: Targets, { client, namespace, onChange, onError }: WatchOptions): CandidateWatch {
+export function watchOf(targets: Targets, options: WatchOptions): CandidateWatch {
   const kind = targetKindOf(targets);
-  if (kind === 'pods' && targets.pods) return new TargetWatch(client, namespace, targets.pods, onChange, onError);
+  if (targets.pods) return new TargetWatch(options, targets.pods);
+  if (targets.nodes) return new NodeTargets(options, nodesOf(targets.nodes));
+  if (targets.zones) return new NodeTargets(options, nodesOfZones(targets.zones));
   throw new Error(`targets.${kind} are not known`);
 }

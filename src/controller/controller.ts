@@ -46,6 +46,8 @@ export interface ControllerOptions {
   log: Logger;
   /** What sidecars run from; left out: there can be none. */
   sidecars?: SidecarImage;
+  /** The node that this process runs on; left out: it is not known, as outside of a cluster. */
+  node?: string;
   /** For tests: a shorter Lease. Milliseconds. */
   lease?: { leaseDurationMs: number; renewEveryMs: number; renewDeadlineMs: number };
 }
@@ -80,7 +82,7 @@ export class Controller {
       caches,
       log,
       sidecars: options.sidecars,
-      targets: new RunTargets(client, (uid) => this.#enqueueRun(uid), onError),
+      targets: new RunTargets(client, (uid) => this.#enqueueRun(uid), onError, options.node),
       nodes: new NodeWatch(client, namespace, (uid) => this.#enqueueRun(uid), onError),
       surveyor: new Surveyor(
         (run) => survey(this.#context, run),

@@ -38,6 +38,7 @@ export function gatherRun(context: Context, run: ExperimentRun, memory: RunMemor
     problems: memory.problems,
     halts: halts(context),
     candidates: marked(targets.candidates(run.metadata.uid), isProtected),
+    spareNodes: targets.spareNodes(run.metadata.uid),
     injections: caches.injectionsOf(run.metadata.uid),
     ...surveyed(surveyor.survey(run.metadata.uid)),
     reservations: ledger.others(run.metadata.uid),

@@ -54,7 +54,13 @@ export const controllerNeeds: readonly ControllerNeed[] = [
     namespaces: 'All',
     why: 'where probes and peers are',
   },
-  { group: '', resource: 'nodes', verbs: ['get'], namespaces: 'All', why: 'whether a node was started anew' },
+  {
+    group: '',
+    resource: 'nodes',
+    verbs: ['get', 'list', 'watch'],
+    namespaces: 'All',
+    why: 'to draw targets, and whether a node was started anew',
+  },
   {
     group: '',
     resource: 'pods/ephemeralcontainers',

@@ -14,6 +14,8 @@ export class RunTargets {
     readonly client: Client,
     readonly onChange: (runUid: string) => void,
     readonly onError: (error: unknown) => void,
+    /** The node that the controller runs on, where that is known. */
+    readonly ownNode?: string,
   ) {}
 
   /** How many runs have their targets watched. */
@@ -31,8 +33,8 @@ export class RunTargets {
       const { count: _count, percent: _percent, follow: _follow, ...what } = targets;
       const { selector, names, workload } = what.pods ?? {};
       const key = JSON.stringify(what.pods ? { selector, names, workload } : what);
-      const { client, onError } = this;
-      const options = { client, namespace, onChange: () => this.onChange(uid), onError };
+      const { client, onError, ownNode } = this;
+      const options = { client, namespace, ownNode, onChange: () => this.onChange(uid), onError };
       const watch = shared.get(key) ?? watchOf(targets, options);
       shared.set(key, watch);
       steps.set(name, watch);
@@ -52,6 +54,12 @@ export class RunTargets {
       known[name] = listed;
     }
     return known;
+  }
+
+  /** By the step, the nodes beside its candidates that could take pods; see `spareNodes` of a run. */
+  spareNodes(runUid: string): Record<string, readonly string[]> {
+    const steps = [...(this.#runs.get(runUid) ?? [])];
+    return Object.fromEntries(steps.flatMap(([name, watch]) => (watch.spares ? [[name, watch.spares()]] : [])));
   }
 
   /** Why the candidates of a run can't be known: the controller may not read them. */

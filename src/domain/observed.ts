@@ -33,6 +33,8 @@ export interface Candidate {
   reserved?: 'controlPlane' | 'controllerNode';
   /** Why the fault can't be put on it: it is in the middle of something, or held by another run. */
   obstacle?: 'rollingOut' | 'unsuitable' | 'inUse' | 'notAllowed';
+  /** A node that is cordoned, or has a taint that keeps pods away. */
+  unschedulable?: true;
   /** At least one of its containers runs. */
   running: boolean;
   /** No agent can put a fault on it: it uses the network of its node, or is static. */
@@ -101,6 +103,11 @@ export interface RunObserved {
   halts: string[];
   /** The pods each step's targets name, by step; undefined until they are known. */
   candidates: Record<string, Candidate[]> | undefined;
+  /**
+   * By the step, names of nodes beside its candidates that are Ready and take pods; of those that are too many to matter,
+   * only some. Left out: there are none.
+   */
+  spareNodes?: Readonly<Record<string, readonly string[]>>;
   /** All injections that carry this run's UID. */
   injections: Injection[];
   /** By name, what is known of the nodes that a decision has asked for. */

@@ -20,6 +20,9 @@ export interface InstallOptions {
 /** Where the agent keeps its undo records, on the node: they outlive its pod. */
 const STATE = '/var/lib/squall';
 
+/** On which node it is: agents work there, and the controller spares it. */
+const nodeName = { name: 'NODE_NAME', valueFrom: { fieldRef: { fieldPath: 'spec.nodeName' } } };
+
 /** The controller: no port, no volume, no privilege. */
 export function controllerDeployment(options: InstallOptions): KubeObject {
   const { namespace, image, imagePullPolicy, replicas } = options;
@@ -45,7 +48,7 @@ export function controllerDeployment(options: InstallOptions): KubeObject {
               imagePullPolicy,
               command: ['squall'],
               args: ['controller', '--system-namespace', namespace],
-              env: [{ name: 'SQUALL_IMAGE', value: image }],
+              env: [{ name: 'SQUALL_IMAGE', value: image }, nodeName],
               resources: { requests: { cpu: '50m', memory: '128Mi' }, limits: { memory: '512Mi' } },
               securityContext: {
                 allowPrivilegeEscalation: false,
@@ -88,7 +91,7 @@ export function agentDaemonSet(options: InstallOptions): KubeObject {
               imagePullPolicy,
               command: ['squall'],
               args: ['agent', '--state', STATE],
-              env: [{ name: 'NODE_NAME', valueFrom: { fieldRef: { fieldPath: 'spec.nodeName' } } }],
+              env: [nodeName],
               resources: { requests: { cpu: '20m', memory: '96Mi' }, limits: { memory: '1Gi' } },
               securityContext: agentSecurity(),
               volumeMounts: [{ name: 'state', mountPath: STATE }],
