@@ -1,4 +1,5 @@
 import type { Step } from '../api/experiment.js';
+import { authorized } from './authorization.js';
 import type { RunDraft } from './draft.js';
 import type { Candidate } from './observed.js';
 
@@ -15,12 +16,5 @@ export interface Planned {
  * @returns undefined while that is not known
  */
 export function admitted(draft: RunDraft, from: number, _planned: readonly Planned[]): boolean | undefined {
-  const survey = draft.surveySince(from);
-  if (!survey) return undefined;
-  if (survey.missing.length === 0) return true;
-  draft.find(
-    'NotAuthorized',
-    `Service account '${draft.template.serviceAccountName}' may not ${survey.missing.join(', ')}`,
-  );
-  return false;
+  return authorized(draft, from);
 }

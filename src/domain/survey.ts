@@ -38,8 +38,12 @@ export interface WorkloadFacts {
 export interface Survey {
   /** When the look began, in API-server time. */
   at: number;
-  /** The rights that the service account lacks, each a sentence such as `delete pods in namespace shop (fault podKill)`. */
+  /** The rights that the service account lacks, each in words such as `delete pods in namespace shop (step 'lose-half')`. */
   missing: readonly string[];
+  /** The service account is not there. */
+  noAccount?: boolean;
+  /** Kinds that probes read and the cluster does not serve, each as `Widget of example.com/v1 (probe 'x')`. */
+  unknownKinds?: readonly string[];
   policies: readonly NamedPolicy[];
   disruptionBudgets: readonly DisruptionBudget[];
   workloads: readonly WorkloadFacts[];

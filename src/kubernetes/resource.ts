@@ -131,6 +131,16 @@ export const namespaces = core('namespaces', 'Namespace', false);
 export const services = core('services', 'Service');
 /** `v1` Event. */
 export const events = core('events', 'Event');
+/** `v1` ServiceAccount. */
+export const serviceAccounts = core('serviceaccounts', 'ServiceAccount');
+/** `authorization.k8s.io/v1` SubjectAccessReview: a question, which only creating it answers. */
+export const subjectAccessReviews: Resource = {
+  group: 'authorization.k8s.io',
+  version: 'v1',
+  plural: 'subjectaccessreviews',
+  kind: 'SubjectAccessReview',
+  namespaced: false,
+};
 /** `apps/v1` Deployment. */
 export const deployments = apps('deployments', 'Deployment');
 /** `apps/v1` ReplicaSet. */

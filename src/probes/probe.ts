@@ -24,6 +24,9 @@ export interface ResourceQuery {
   labelSelector?: string;
 }
 
+/** An object that a probe reads, or all of a kind; in the run's namespace if the kind has namespaces. */
+export type Reading = Pick<ResourceQuery, 'apiVersion' | 'kind' | 'name'>;
+
 /** Where a Service can be reached. */
 export interface ServiceAddress {
   /** The cluster IP, or the addresses of the ready endpoints of a headless Service; empty when there are none. */
@@ -74,6 +77,8 @@ export interface Probe<Spec = unknown> {
   minimumSamples: number;
   /** What the controller must be allowed to do for it, one sentence each. */
   access: string[];
+  /** What it reads, which the service account of the run must be allowed to read too; left out: nothing. */
+  reads?(spec: Spec): Reading[];
   /** What the schema can't say; the defaults may still be missing in `spec`. */
   check?(spec: Spec, expect: Expectation): ProbeProblem[];
   /** Milliseconds between two samples. */

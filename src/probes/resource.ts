@@ -100,6 +100,7 @@ export const resource = probe<ResourceSpec>({
   },
   minimumSamples: 3,
   access: ["`get`, or `list` without a `name`, on the objects it reads, in the run's namespace."],
+  reads: ({ apiVersion, kind, name }) => [{ apiVersion, kind, ...(name !== undefined && { name }) }],
   check,
   interval: ({ interval }) => parseDuration(interval),
   sampler,
