@@ -2,11 +2,12 @@ import type { Step } from '../api/experiment.js';
 import type { Selection } from '../api/experiment-run.js';
 import type { Injection } from '../api/injection.js';
 import { FINALIZER } from '../api/labels.js';
-import { selectorText } from '../api/selector.js';
 import { type Carried, carry, wordsOf } from './agents.js';
 import type { RunDraft } from './draft.js';
 import { comingOfAge, type Draw, digestOf, draw, funnel } from './draw.js';
+import { nodeNames } from './last-ready.js';
 import { injectionsFor } from './naming.js';
+import { noMatch } from './no-match.js';
 import type { Candidate, NewInjection } from './observed.js';
 import { admitted } from './safeguards.js';
 
@@ -29,7 +30,7 @@ export function admit(draft: RunDraft): void {
   // Asked for at once, so that it is there when the targets are.
   draft.surveySince(from);
   if (!pods || awaitsYoungPods(draft, pods)) return;
-  const draws = draft.template.method.map((step) => ({ step, draw: drawFirst(draft, step, pods[step.name] ?? []) }));
+  const draws = drawAll(draft, pods);
   if (!admissible(draft, draws)) return;
   const carried = carriers(draft, draws);
   if (!carried) return;
@@ -62,9 +63,17 @@ function awaitsYoungPods(draft: RunDraft, pods: Record<string, Candidate[]>): bo
   return due.length > 0;
 }
 
-function drawFirst(draft: RunDraft, step: Step, pods: readonly Candidate[]): Draw {
-  const { seed = 0 } = draft.status;
-  return draw(pods, step.targets, { seed, key: step.name, now: draft.now, fault: draft.facts(step) });
+/** Draws for one step after the other: what an earlier one has drawn of the nodes is not left any more for a later one. */
+function drawAll(draft: RunDraft, pods: Record<string, Candidate[]>): { step: Step; draw: Draw }[] {
+  const { spareNodes = {}, reservations } = draft.observed;
+  const held = new Set(nodeNames(reservations.flatMap(({ targets }) => targets)));
+  return draft.template.method.map((step) => {
+    const settings = { seed: draft.status.seed ?? 0, key: step.name, now: draft.now, fault: draft.facts(step) };
+    const nodes = { spares: spareNodes[step.name] ?? [], held };
+    const drawn = draw(pods[step.name] ?? [], step.targets, { ...settings, nodes });
+    for (const name of nodeNames(drawn.order.slice(0, drawn.chosen))) held.add(name);
+    return { step, draw: drawn };
+  });
 }
 
 /**
@@ -88,10 +97,11 @@ function carriers(draft: RunDraft, draws: { step: Step; draw: Draw }[]): Map<str
 
 /** Whether the draws may be carried out; if not, why is found. */
 function admissible(draft: RunDraft, draws: { step: Step; draw: Draw }[]): boolean {
+  const { namespace = '' } = draft.observed.run.metadata;
   for (const { step, draw: drawn } of draws) {
     if (drawn.chosen > 0) continue;
     const words = funnel({ ...drawn, candidates: 0 });
-    const why = drawn.matched === 0 ? noMatch(draft, step) : `no candidate is left: ${words}`;
+    const why = drawn.matched === 0 ? noMatch(step.targets, namespace) : `no candidate is left: ${words}`;
     draft.find('NoTargets', `Step '${step.name}' has nothing to hit: ${why}`);
   }
   const wanted = new Set(draws.flatMap(({ draw: drawn }) => drawn.order.slice(0, drawn.chosen).map(({ uid }) => uid)))
@@ -101,15 +111,6 @@ function admissible(draft: RunDraft, draws: { step: Step; draw: Draw }[]): boole
     draft.find('BlockedBySafety', `The run would hit ${wanted} targets and safeguards.maxTargets is ${limit}`);
   }
   return !draft.found('NoTargets') && !draft.found('BlockedBySafety');
-}
-
-/** Says what was looked for in vain, so that a typo in a name or label is seen. */
-function noMatch(draft: RunDraft, { targets }: Step): string {
-  const { selector, names, workload } = targets.pods ?? {};
-  const where = `in namespace '${draft.observed.run.metadata.namespace}'`;
-  if (workload) return `${where} there is no ${workload.kind} '${workload.name}', or it has no pods`;
-  if (names) return `${where} there is no pod named ${names.map((name) => `'${name}'`).join(' or ')}`;
-  return `its targets match no pod: ${where} none has the labels ${selectorText(selector ?? {})}`;
 }
 
 /**

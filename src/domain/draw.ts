@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Removed } from '../api/experiment-run.js';
 import type { Targets } from '../api/targets.js';
 import { parseDuration } from '../stats/duration.js';
+import { keptReady, type OtherNodes } from './last-ready.js';
 import type { Candidate, StepFacts } from './observed.js';
 
 /** What was left of the pods a step names, and in which order they would be drawn. */
@@ -48,6 +49,8 @@ const filters: Filter[] = [
     words: 'where the controller runs and not named',
     takesOut: ({ reserved }, { nodes }) => reserved === 'controllerNode' && !nodes?.names,
   },
+  // Not a matter of one candidate: see `keptReady`.
+  { name: 'lastReady', words: 'kept so that a Ready node is left', takesOut: () => false },
   { name: 'rollingOut', words: 'with a rollout in progress', takesOut: ({ obstacle }) => obstacle === 'rollingOut' },
   { name: 'unsuitable', words: 'that can not carry the fault', takesOut: ({ obstacle }) => obstacle === 'unsuitable' },
   { name: 'inUse', words: 'held by another run', takesOut: ({ obstacle }) => obstacle === 'inUse' },
@@ -88,17 +91,19 @@ export interface DrawSettings {
   fault: Reach;
   /** UIDs that were drawn before. */
   exclude?: ReadonlySet<string>;
+  /** What is known of nodes beside the candidates; left out: nothing is, and then there are none. */
+  nodes?: OtherNodes;
 }
 
 /**
  * Draws targets. Each candidate's place depends only on the seed, the step and its UID, so neither the order in which
  * pods are listed nor who else is a candidate changes it, and a draw can be continued after a restart.
- * `percent` is rounded down but at least one.
+ * `percent` is rounded down but at least one. Of zones, whole ones are drawn and counted, each by its name.
  */
 export function draw(
   pods: readonly Candidate[],
   targets: Targets,
-  { seed, key, now, fault, exclude }: DrawSettings,
+  { seed, key, now, fault, exclude, nodes }: DrawSettings,
 ): Draw {
   const removed: Removed = {
     terminating: 0,
@@ -109,17 +114,32 @@ export function draw(
     unmanaged: 0,
     unreachable: 0,
   };
+  const others: Candidate[] = [];
   const candidates = pods.filter((pod) => {
-    const filter = filters.find((each) => each.takesOut(pod, targets, now, fault));
-    if (filter) removed[filter.name] = (removed[filter.name] ?? 0) + 1;
-    return !filter && !exclude?.has(pod.uid);
+    const filter = removedBy(pod, targets, now, fault);
+    if (filter) {
+      removed[filter] = (removed[filter] ?? 0) + 1;
+      others.push(pod);
+    }
+    return !filter;
   });
+  const ordered = inDrawingOrder(candidates, seed, key);
+  const groups = targets.zones ? zonesInDrawingOrder(ordered, seed, key) : ordered.map((pod) => [pod]);
+  const kept = new Set(mayTakeAll(targets) ? [] : keptReady(groups, others, nodes ?? { spares: [], held: new Set() }));
+  if (kept.size > 0) removed.lastReady = kept.size;
+  const fit = groups.map((group) => group.filter(({ uid }) => !exclude?.has(uid))).filter((group) => group.length > 0);
+  const left = fit.filter(([first]) => !first || !kept.has(first));
   return {
     matched: pods.length,
     removed,
-    order: inDrawingOrder(candidates, seed, key),
-    chosen: wanted(candidates.length, targets),
+    order: left.flat(),
+    chosen: left.slice(0, wanted(fit.length, targets)).flat().length,
   };
+}
+
+/** Pods and workloads may all be hit, and so may nodes that are named one by one. */
+function mayTakeAll({ nodes, zones }: Targets): boolean {
+  return zones === undefined && (nodes === undefined || nodes.names !== undefined);
 }
 
 /**
@@ -136,10 +156,24 @@ export function comingOfAge(pods: readonly Candidate[], targets: Targets, now: n
 
 /** Sorts pods by what the seed and the key make of their UIDs. */
 export function inDrawingOrder(candidates: readonly Candidate[], seed: number, key: string): Candidate[] {
-  return candidates
-    .map((pod) => ({ pod, place: createHash('sha256').update(`${seed}/${key}/${pod.uid}`).digest('hex') }))
+  return sortedByPlace(candidates, ({ uid }) => `${seed}/${key}/${uid}`);
+}
+
+function zonesInDrawingOrder(nodes: readonly Candidate[], seed: number, key: string): Candidate[][] {
+  const zones = new Map<string, Candidate[]>();
+  for (const node of nodes) {
+    const zone = zones.get(node.zone ?? '');
+    if (zone) zone.push(node);
+    else zones.set(node.zone ?? '', [node]);
+  }
+  return sortedByPlace([...zones], ([zone]) => `${seed}/${key}/${zone}`).map(([, group]) => group);
+}
+
+function sortedByPlace<T>(items: readonly T[], textOf: (item: T) => string): T[] {
+  return items
+    .map((item) => ({ item, place: createHash('sha256').update(textOf(item)).digest('hex') }))
     .sort((a, b) => (a.place < b.place ? -1 : 1))
-    .map(({ pod }) => pod);
+    .map(({ item }) => item);
 }
 
 function wanted(candidates: number, targets: Targets): number {

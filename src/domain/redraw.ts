@@ -5,8 +5,10 @@ import { makeDurable } from './admission.js';
 import { type Carried, carry, wordsOf } from './agents.js';
 import { type RunDraft, timestamp } from './draft.js';
 import { draw } from './draw.js';
+import { nodeNames, type OtherNodes } from './last-ready.js';
 import type { Candidate } from './observed.js';
 import { type KnownTarget, recordedInjections, recordedRounds, targetStates } from './progress.js';
+import { heldBy } from './reservations.js';
 
 /** Draws the next ones for targets that were gone before they were hit. Returns whether there is something to await. */
 export function replaceMissed(draft: RunDraft, step: Step, states: readonly KnownTarget[]): boolean {
@@ -54,14 +56,28 @@ function drawAgain(draft: RunDraft, step: Step, key: string): Redraw {
   const isOpen = ({ state }: KnownTarget) => state === undefined || state === 'Applying';
   const isRepeatable = !fault.removesPods && fault.repeatEveryMilliseconds !== undefined;
   const out = isRepeatable ? held.filter(isOpen) : held;
-  const { order } = draw(draft.observed.candidates?.[step.name] ?? [], step.targets, {
+  const drawn = draw(draft.observed.candidates?.[step.name] ?? [], step.targets, {
     seed: draft.status.seed ?? 0,
     key,
     now: draft.now,
     fault,
     exclude: new Set([...out, ...plannedTargets(draft)].map(({ uid }) => uid)),
+    nodes: otherNodes(draft, step),
   });
+  const order = step.targets.zones ? inDrawnZones(draft, step, drawn.order) : drawn.order;
   return { order, affordable: withinBudget(draft, step, order) };
+}
+
+/** Those in a zone that the step has drawn before: nothing of another zone takes the place of one of its nodes. */
+function inDrawnZones(draft: RunDraft, step: Step, order: readonly Candidate[]): Candidate[] {
+  const zones = new Set(recordedInjections(draft, step).flatMap(({ spec }) => spec.targets.map(({ zone }) => zone)));
+  return order.filter(({ zone }) => zones.has(zone));
+}
+
+function otherNodes(draft: RunDraft, step: Step): OtherNodes {
+  const { spareNodes = {}, reservations, injections } = draft.observed;
+  const held = [...reservations.flatMap(({ targets }) => targets), ...heldBy(injections, draft.actions)];
+  return { spares: spareNodes[step.name] ?? [], held: new Set(nodeNames(held)) };
 }
 
 /** The targets of all injections of the run but those of the round that is being drawn: what an attempt left is drawn anew. */
