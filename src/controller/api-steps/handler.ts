@@ -27,8 +27,10 @@ export interface Inspection {
   effective: boolean;
   /** How far a step that takes its time is. */
   progress?: { done: number; total: number; refused: number; waiting?: string };
-  /** When to go on or look again, in milliseconds from now. */
+  /** When to look again, in milliseconds from now. */
   after?: number;
+  /** There is more to do: when `after` is over `apply` is called again, and then `inspect`. */
+  unfinished?: true;
 }
 
 /**
