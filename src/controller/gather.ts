@@ -27,23 +27,23 @@ export function factsOf(step: Step): StepFacts {
 /** Puts together all that a decision about a run may look at. */
 export function gatherRun(context: Context, run: ExperimentRun, memory: RunMemory): RunObserved {
   const { caches, targets, nodes, prober, surveyor, ledger } = context;
-  const { template } = run.spec;
+  const { uid } = run.metadata;
   const isProtected = isProtectedNamespace(context, run.metadata.namespace ?? '');
   const unreadable = memory.nodes.length > 0 ? nodes.refusal : undefined;
-  const refusal = memory.refusal ?? targets.refusal(run.metadata.uid) ?? unreadable;
+  const refusal = memory.refusal ?? targets.refusal(uid) ?? surveyor.refusal(uid) ?? unreadable;
   return {
     run,
     ...(refusal && { refusal }),
-    facts: Object.fromEntries(template.method.map((step) => [step.name, factsOf(step)])),
+    facts: Object.fromEntries(run.spec.template.method.map((step) => [step.name, factsOf(step)])),
     problems: memory.problems,
     halts: halts(context),
-    candidates: marked(targets.candidates(run.metadata.uid), isProtected),
+    candidates: marked(targets.candidates(uid), isProtected),
     spareNodes: targets.spareNodes(run.metadata.uid),
-    injections: caches.injectionsOf(run.metadata.uid),
-    ...surveyed(surveyor.survey(run.metadata.uid)),
-    reservations: ledger.others(run.metadata.uid),
+    injections: caches.injectionsOf(uid),
+    ...surveyed(surveyor.survey(uid)),
+    reservations: ledger.others(uid),
     nodes: nodeFacts(context, run, memory),
-    windows: prober.windows(run.metadata.uid),
+    windows: prober.windows(uid),
   };
 }
 

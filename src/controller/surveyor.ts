@@ -1,5 +1,6 @@
 import type { ExperimentRun } from '../api/experiment-run.js';
 import type { Survey } from '../domain/survey.js';
+import { ApiError } from '../kubernetes/errors.js';
 
 /** How soon a look that failed is tried again. */
 const RETRY_MILLISECONDS = 1_000;
@@ -10,6 +11,7 @@ export type Look = (run: ExperimentRun) => Promise<Omit<Survey, 'at'>>;
 /** Keeps for every run what the last look at rights and safeguards has brought, and looks when it is asked to. */
 export class Surveyor {
   readonly #surveys = new Map<string, Survey>();
+  readonly #refusals = new Map<string, string>();
   readonly #looking = new Set<string>();
 
   /**
@@ -27,6 +29,11 @@ export class Surveyor {
     return this.#surveys.get(runUid);
   }
 
+  /** Why nothing can be known for a run: the controller itself may not look. */
+  refusal(runUid: string): string | undefined {
+    return this.#refusals.get(runUid);
+  }
+
   /** Sees to it that there is a look that began at `from` or later, in API-server time. */
   ensure(run: ExperimentRun, from: number | undefined): void {
     const { uid } = run.metadata;
@@ -38,11 +45,13 @@ export class Surveyor {
 
   stop(runUid: string): void {
     this.#surveys.delete(runUid);
+    this.#refusals.delete(runUid);
     this.#looking.delete(runUid);
   }
 
   stopAll(): void {
     this.#surveys.clear();
+    this.#refusals.clear();
     this.#looking.clear();
   }
 
@@ -50,15 +59,19 @@ export class Surveyor {
     const { uid } = run.metadata;
     const at = this.now();
     let survey: Survey | undefined;
+    let refusal: string | undefined;
     try {
       survey = { at, ...(await this.look(run)) };
     } catch (error) {
       this.onError(error);
+      // More looks will not help; the next decision ends the run and says why.
+      if (error instanceof ApiError && error.isForbidden) refusal = error.message;
       await new Promise((resolve) => setTimeout(resolve, RETRY_MILLISECONDS).unref());
     }
     // Whoever has stopped meanwhile does not want it any more.
     if (!this.#looking.delete(uid)) return;
     if (survey) this.#surveys.set(uid, survey);
+    if (refusal !== undefined) this.#refusals.set(uid, refusal);
     this.onChange(uid);
   }
 }

@@ -2,6 +2,7 @@ import type { Step } from '../api/experiment.js';
 import type { StepStatus } from '../api/experiment-run.js';
 import { isCertainlyOff } from '../api/injection.js';
 import { carry, wordsOf } from './agents.js';
+import { authorized, ROUND_LOOK_MILLISECONDS } from './authorization.js';
 import type { RunDraft } from './draft.js';
 import { inDrawingOrder, isFollowable } from './draw.js';
 import { recordedInjections, recordedRounds, targetStates } from './progress.js';
@@ -44,6 +45,7 @@ function takeIn(
     draft.wakeAt(due);
     return;
   }
+  if (!authorized(draft, draft.now - ROUND_LOOK_MILLISECONDS)) return;
   const pods = withinBudget(draft, step, inDrawingOrder(fresh, draft.status.seed ?? 0, step.name));
   const found = carry(draft, step, pods, missing);
   if (!found) return;

@@ -1,6 +1,7 @@
 import type { Step } from '../api/experiment.js';
 import type { StepStatus } from '../api/experiment-run.js';
 import { parseDuration } from '../stats/duration.js';
+import { authorized } from './authorization.js';
 import { LOOK_MILLISECONDS, type RunDraft } from './draft.js';
 import { follow } from './follow.js';
 import { conclude, count, type KnownTarget, note, recordedInjections, takenBack, targetStates } from './progress.js';
@@ -29,8 +30,17 @@ export function groups(method: readonly Step[]): Step[][] {
 export function advanceMethod(draft: RunDraft): boolean {
   const current = groups(draft.template.method).find((group) => group.some((step) => !isOver(draft.stepStatus(step))));
   if (!current) return true;
+  const isNext = current.some((step) => draft.stepStatus(step).state === 'Waiting');
+  if (isNext && !mayBegin(draft)) return false;
   for (const step of current) advanceStep(draft, step);
   return false;
+}
+
+/** What the account may do is asked anew before each group of steps. The look of the admission is for the first one. */
+function mayBegin(draft: RunDraft): boolean {
+  const ends = draft.status.steps?.flatMap(({ endTime }) => endTime ?? []) ?? [];
+  const times = ends.length > 0 ? ends : [draft.status.startTime ?? draft.time];
+  return authorized(draft, Math.max(...times.map((time) => Date.parse(time)))) === true;
 }
 
 function isOver({ state }: StepStatus): boolean {

@@ -3,6 +3,7 @@ import type { StepStatus } from '../api/experiment-run.js';
 import type { Injection, Target } from '../api/injection.js';
 import { makeDurable } from './admission.js';
 import { type Carried, carry, wordsOf } from './agents.js';
+import { authorized, ROUND_LOOK_MILLISECONDS } from './authorization.js';
 import { type RunDraft, timestamp } from './draft.js';
 import { draw } from './draw.js';
 import { nodeNames, type OtherNodes } from './last-ready.js';
@@ -15,7 +16,7 @@ export function replaceMissed(draft: RunDraft, step: Step, states: readonly Know
   const wanted = wantedAtOnce(draft, step);
   const missing = wanted - states.filter(({ hit }) => hit).length;
   if (missing <= 0 || draft.facts(step).repeatEveryMilliseconds !== undefined) return false;
-  if (!draft.observed.candidates) return true;
+  if (!draft.observed.candidates || !authorized(draft, draft.now - ROUND_LOOK_MILLISECONDS)) return true;
   const { affordable } = drawAgain(draft, step, step.name);
   const found = carry(draft, step, affordable, missing);
   if (!found) return true;
@@ -116,6 +117,7 @@ export function repeat(draft: RunDraft, step: Step, status: StepStatus, ends: nu
     draft.wakeAt(due);
     return;
   }
+  if (!authorized(draft, draft.now - ROUND_LOOK_MILLISECONDS)) return;
   const { order, affordable } = drawAgain(draft, step, `${step.name}/${recordedRounds(draft, step)}`);
   const found = carry(draft, step, affordable.slice(0, roundSize(step, order.length)));
   if (!found) return;
