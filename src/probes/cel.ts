@@ -77,16 +77,33 @@ const missing = new Set<string | undefined>(['no_such_key', 'index_out_of_bounds
  * other error means that the expression does not fit the object, which says nothing about the system.
  */
 function failedSample(expression: string, error: unknown): Outcome {
-  const problem = error instanceof CompilationError ? error.problem : (error as Error).message;
+  const problem =
+    error instanceof CompilationError ? error.problem : withoutValues((error as Error).message, expression);
   const detail = `'${expression}': ${problem}`;
   return error instanceof FailedEvaluation && missing.has(error.code)
     ? { ok: false, detail: `${detail} (to allow for it use has() or .?field.orValue(0))` }
     : { ok: false, own: true, detail };
 }
 
+const typeNames = /['"](string|int|uint|double|bool|bytes|list|map|null_type|dyn|google\.protobuf\.\w+)['"]/g;
+
+/**
+ * What is read may be seen by fewer people than the status of a run, so no value of it gets into a message: of what is
+ * quoted only the names of types are left, and of keys those that the expression itself names.
+ */
+function withoutValues(message: string, expression: string): string {
+  const [, words, key = ''] = /^(No such key: )(?!index )(.*)$/s.exec(message) ?? [];
+  if (words !== undefined) return expression.includes(key) ? message : `${words}…`;
+  // From the first quote to the last: what is between them may hold quotes of its own.
+  return message
+    .replace(typeNames, '$1')
+    .replace(/: quantities must match .*$/s, '')
+    .replace(/['"`](.*['"`])?/s, "'…'");
+}
+
 function describe(value: unknown): string {
   if (value === null) return 'null';
-  if (typeof value === 'string') return `the string "${value.slice(0, 100)}"`;
-  if (typeof value === 'bigint' || typeof value === 'number') return `the number ${value}`;
+  if (typeof value === 'string') return 'a string';
+  if (typeof value === 'bigint' || typeof value === 'number') return 'a number';
   return Array.isArray(value) ? 'a list' : 'an object';
 }
