@@ -1,8 +1,10 @@
+import { lookup } from 'node:dns/promises';
+import { isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { API_VERSION, DEFAULT_NAMESPACE } from '../api/labels.js';
 import { Client, UnknownKindError } from '../kubernetes/client.js';
 import { type ClusterConfig, loadCluster } from '../kubernetes/kubeconfig.js';
-import { services } from '../kubernetes/resource.js';
+import { endpointSlices, type Json, services } from '../kubernetes/resource.js';
 import { createTransport } from '../kubernetes/transport.js';
 import type { AddressPolicy } from '../probes/address-policy.js';
 import { UsageError } from './io.js';
@@ -85,6 +87,7 @@ export async function addressPolicy({ cluster: { server }, client }: Connection)
     .flatMap((addresses) => addresses ?? [])
     .filter(({ internal }) => !internal)
     .map(({ address }) => address);
+  const servers = [serviceAddresses(client), endpointAddresses(client), resolved(url.hostname, port)];
   return {
     // The pods of an embedded cluster live on the loopback.
     blockLoopback: !isLocal,
@@ -94,7 +97,7 @@ export async function addressPolicy({ cluster: { server }, client }: Connection)
       'kubernetes.default',
       'kubernetes.default.svc.cluster.local',
       ...(inCluster ? [inCluster] : []),
-      ...(await serviceAddresses(client)),
+      ...(await Promise.all(servers)).flat(),
       ...own,
     ],
   };
@@ -109,4 +112,29 @@ async function serviceAddresses(client: Client): Promise<string[]> {
     // Not there, or not to be read: probes can't find it by name either.
     return [];
   }
+}
+
+/** Where that Service leads: the API servers themselves. */
+async function endpointAddresses(client: Client): Promise<string[]> {
+  const labelSelector = 'kubernetes.io/service-name=kubernetes';
+  try {
+    const { items } = await client.list(endpointSlices, { namespace: 'default', labelSelector, timeoutMs: 5_000 });
+    return items.flatMap(({ endpoints = [], ports = [] }) =>
+      endpoints.flatMap(({ addresses = [] }: Json) =>
+        addresses.flatMap((address: string) => ports.map(({ port }: Json) => withPort(address, port))),
+      ),
+    );
+  } catch {
+    return [];
+  }
+}
+
+/** A name that can't be resolved now is still refused as a name. */
+async function resolved(host: string, port: string): Promise<string[]> {
+  const found = await lookup(host, { all: true }).catch(() => []);
+  return found.map(({ address }) => withPort(address, port));
+}
+
+function withPort(address: string, port: string | number): string {
+  return isIP(address) === 6 ? `[${address}]:${port}` : `${address}:${port}`;
 }
