@@ -19,6 +19,8 @@ export const LABEL_NODE = `${GROUP}/node`;
 export const LABEL_PROTECTED = `${GROUP}/protected`;
 /** On pods, nodes and namespaces, `"true"`: it may be hit where a SafetyPolicy admits only what is labelled so. */
 export const LABEL_ALLOWED = `${GROUP}/allowed`;
+/** On ClusterRoles, `"true"`: what they allow is added to what probes may read. */
+export const LABEL_FOR_PROBES = `${GROUP}/aggregate-to-probes`;
 /** On all that Squall installs; pods that carry it with the value `squall` are never hit. */
 export const LABEL_PART_OF = 'app.kubernetes.io/part-of';
 /** The value of `LABEL_PART_OF` on Squall's own objects. */

@@ -20,8 +20,8 @@ const squall = (resource: string, verbs: string[], why: string, namespaces: 'Own
 });
 
 /**
- * All that the controller asks the API server for, but for `get` and `list` of what `resource` probes read: which that is
- * only the experiments say.
+ * All that the controller asks the API server for, but for what `resource` probes read: see `readableByProbes`. Before it
+ * does anything for a run it asks whether the run's service account may do that too.
  */
 export const controllerNeeds: readonly ControllerNeed[] = [
   squall('experiments', ['get', 'list', 'watch'], 'what is to be run'),
@@ -46,6 +46,21 @@ export const controllerNeeds: readonly ControllerNeed[] = [
     namespaces: 'All',
     why: 'which pods belong to a workload',
   },
+  {
+    group: 'authorization.k8s.io',
+    resource: 'subjectaccessreviews',
+    verbs: ['create'],
+    namespaces: 'All',
+    why: 'to ask what the service account of an experiment may do',
+  },
+  { group: '', resource: 'serviceaccounts', verbs: ['get'], namespaces: 'All', why: 'whether it is there' },
+  {
+    group: 'policy',
+    resource: 'poddisruptionbudgets',
+    verbs: ['list'],
+    namespaces: 'All',
+    why: 'how many pods may be taken out of service',
+  },
   { group: '', resource: 'services', verbs: ['get'], namespaces: 'All', why: 'where probes and peers are' },
   {
     group: 'discovery.k8s.io',
@@ -69,9 +84,20 @@ export const controllerNeeds: readonly ControllerNeed[] = [
     why: 'to put faults on by sidecars',
   },
   { group: '', resource: 'pods/log', verbs: ['get'], namespaces: 'All', why: 'what sidecars see while they run' },
-  { group: '', resource: 'namespaces', verbs: ['get'], namespaces: 'All', why: 'the Pod Security level of targets' },
+  { group: '', resource: 'namespaces', verbs: ['get'], namespaces: 'All', why: 'the Pod Security level of targets, and whether they may be hit' },
   { group: '', resource: 'events', verbs: ['create', 'patch'], namespaces: 'All', why: 'to tell what happened' },
   ...faults.flatMap((fault) =>
     fault.needs.map((need) => ({ ...need, namespaces: 'All' as const, why: `the fault ${fault.name}` })),
   ),
+];
+
+/** Of what probes may read without anything being added: kinds that say how things are, none that holds what is kept secret. */
+export const readableByProbes: readonly Pick<ControllerNeed, 'group' | 'resource'>[] = [
+  { group: '', resource: 'pods,services,endpoints,nodes,namespaces,persistentvolumeclaims,replicationcontrollers' },
+  { group: 'apps', resource: 'deployments,replicasets,statefulsets,daemonsets' },
+  { group: 'batch', resource: 'jobs,cronjobs' },
+  { group: 'autoscaling', resource: 'horizontalpodautoscalers' },
+  { group: 'policy', resource: 'poddisruptionbudgets' },
+  { group: 'discovery.k8s.io', resource: 'endpointslices' },
+  { group: 'networking.k8s.io', resource: 'ingresses' },
 ];

@@ -8,12 +8,19 @@ const named = (kind: string, name: string) =>
 const rules = () => objects.filter(({ kind }) => kind === 'ClusterRole' || kind === 'Role');
 
 test('no role has a wildcard, reads Secrets, or aggregates into the roles of users', () => {
-  for (const { rules: granted, metadata } of rules()) {
+  for (const { rules: granted = [], metadata } of rules()) {
     const text = JSON.stringify(granted);
     expect(text).not.toContain('*');
-    expect(text).not.toContain('secrets');
+    expect(text).not.toMatch(/secrets|configmaps|impersonate|escalate|"bind"/);
     expect(Object.keys(metadata.labels ?? {}).filter((label) => label.startsWith('rbac.'))).toEqual([]);
   }
+});
+
+test('what probes may read can be added to, and is read only', () => {
+  const [selector] = named('ClusterRole', 'squall-probes')?.aggregationRule.clusterRoleSelectors ?? [];
+  const common = named('ClusterRole', 'squall-probes-common');
+  expect(common?.metadata.labels).toMatchObject(selector.matchLabels);
+  for (const { verbs } of common?.rules ?? []) expect(verbs).toEqual(['get', 'list']);
 });
 
 test('agents can write nothing but the status of injections, their Lease and events', () => {

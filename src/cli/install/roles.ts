@@ -1,6 +1,6 @@
 import { agentNeeds } from '../../agent/needs.js';
-import { LABEL_PART_OF, PART_OF } from '../../api/labels.js';
-import { controllerNeeds } from '../../controller/needs.js';
+import { LABEL_FOR_PROBES, LABEL_PART_OF, PART_OF } from '../../api/labels.js';
+import { controllerNeeds, readableByProbes } from '../../controller/needs.js';
 import type { KubeObject } from '../../kubernetes/resource.js';
 
 /** A right in the form both lists of needs share. */
@@ -23,6 +23,7 @@ export const labels = (component: string) => ({
 export function roles(namespace: string, agents: boolean): KubeObject[] {
   return [
     ...accountWithRights('controller', namespace, controllerNeeds),
+    ...probeRoles(namespace),
     ...(agents ? accountWithRights('agent', namespace, agentNeeds) : []),
   ];
 }
@@ -51,6 +52,38 @@ function accountWithRights(component: string, namespace: string, needs: readonly
       metadata: own,
       roleRef: { apiGroup: rbac, kind: 'Role', name },
       subjects,
+    },
+  ];
+}
+
+/**
+ * What probes may read: a ClusterRole that grows with every ClusterRole that carries the label, so that other kinds take
+ * no change to what is installed; see https://kubernetes.io/docs/reference/access-authn-authz/rbac/#aggregated-clusterroles
+ */
+function probeRoles(namespace: string): KubeObject[] {
+  const rbac = 'rbac.authorization.k8s.io';
+  const name = 'squall-probes';
+  const metadata = { name, labels: labels('controller') };
+  return [
+    {
+      apiVersion: `${rbac}/v1`,
+      kind: 'ClusterRole',
+      metadata,
+      // Its rules are the cluster's to fill in; given here, they would be emptied with every update.
+      aggregationRule: { clusterRoleSelectors: [{ matchLabels: { [LABEL_FOR_PROBES]: 'true' } }] },
+    },
+    {
+      apiVersion: `${rbac}/v1`,
+      kind: 'ClusterRole',
+      metadata: { name: `${name}-common`, labels: { ...labels('controller'), [LABEL_FOR_PROBES]: 'true' } },
+      rules: readableByProbes.map((what) => rule({ ...what, verbs: ['get', 'list'], namespaces: 'All' })),
+    },
+    {
+      apiVersion: `${rbac}/v1`,
+      kind: 'ClusterRoleBinding',
+      metadata,
+      roleRef: { apiGroup: rbac, kind: 'ClusterRole', name },
+      subjects: [{ kind: 'ServiceAccount', name: 'squall-controller', namespace }],
     },
   ];
 }
