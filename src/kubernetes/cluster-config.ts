@@ -3,8 +3,8 @@ import type { RequestOptions } from 'node:https';
 
 /** What one request needs to be let in. Holds secrets: never log it. */
 export interface Credentials {
-  /** `Authorization` and impersonation headers. */
-  headers: Record<string, string>;
+  /** `Authorization` and impersonation headers; a list is sent as one header each. */
+  headers: Record<string, string | string[]>;
   tls: TlsMaterial;
   /** The agent that goes through the cluster's `proxy-url`; absent without one. */
   agent?: http.Agent;

@@ -1,3 +1,5 @@
+import { type AccessRequest, refusalOf, type UserInfo } from './rbac/request.js';
+
 /** One reason among several for a refusal, as in `Status.details.causes`. `field` is a path such as `spec.replicas`. */
 export interface StatusCause {
   reason: string;
@@ -109,6 +111,23 @@ export function badRequest(message: string): ApiError {
 export function forbidden(resource: string, name: string, why: string, causes?: StatusCause[]): ApiError {
   const message = `${resource} "${name}" is forbidden: ${why}`;
   return new ApiError(403, 'Forbidden', message, { ...resourceDetails(resource, name), causes });
+}
+
+/** 401: the credentials are not good. */
+export function unauthorized(): ApiError {
+  return new ApiError(401, 'Unauthorized', 'Unauthorized');
+}
+
+/** 403: the user has no right to that. `reason` is what the authorizer has to say, if anything. */
+export function forbiddenRequest(user: UserInfo, request: AccessRequest, reason: string): ApiError {
+  const why = refusalOf(user, request) + (reason === '' ? '' : `: ${reason}`);
+  if ('path' in request) {
+    return new ApiError(403, 'Forbidden', `forbidden: ${why}`, {});
+  }
+  const { group, resource, name } = request;
+  const qualified = group === '' ? resource : `${resource}.${group}`;
+  const what = name ? `${qualified} ${JSON.stringify(name)}` : qualified;
+  return new ApiError(403, 'Forbidden', `${what} is forbidden: ${why}`, resourceDetails(qualified, name));
 }
 
 /** 405: the resource exists and does not have that verb. */

@@ -14,6 +14,7 @@ interface Declaration {
   cluster?: boolean;
   status?: boolean;
   scalable?: boolean;
+  question?: boolean;
   subresources?: ResourceType['subresources'];
   /** Paths that lists can be filtered by. */
   fields?: string[];
@@ -64,7 +65,14 @@ const DECLARATIONS: Declaration[] = [
   { kind: 'Endpoints', plural: 'endpoints', shortNames: ['ep'] },
   { kind: 'ConfigMap', plural: 'configmaps', shortNames: ['cm'] },
   { kind: 'Secret', plural: 'secrets', fields: ['type'] },
-  { kind: 'ServiceAccount', plural: 'serviceaccounts', shortNames: ['sa'] },
+  {
+    kind: 'ServiceAccount',
+    plural: 'serviceaccounts',
+    shortNames: ['sa'],
+    subresources: [
+      { name: 'token', kind: 'TokenRequest', verbs: ['create'], group: 'authentication.k8s.io', version: 'v1' },
+    ],
+  },
   {
     kind: 'Event',
     plural: 'events',
@@ -96,6 +104,12 @@ const DECLARATIONS: Declaration[] = [
   { group: 'rbac.authorization.k8s.io', kind: 'RoleBinding', plural: 'rolebindings' },
   { group: 'rbac.authorization.k8s.io', kind: 'ClusterRole', plural: 'clusterroles', cluster: true },
   { group: 'rbac.authorization.k8s.io', kind: 'ClusterRoleBinding', plural: 'clusterrolebindings', cluster: true },
+  question('authentication.k8s.io', 'SelfSubjectReview', true),
+  question('authentication.k8s.io', 'TokenReview', true),
+  question('authorization.k8s.io', 'LocalSubjectAccessReview', false),
+  question('authorization.k8s.io', 'SelfSubjectAccessReview', true),
+  question('authorization.k8s.io', 'SelfSubjectRulesReview', true),
+  question('authorization.k8s.io', 'SubjectAccessReview', true),
   {
     group: 'apiextensions.k8s.io',
     kind: 'CustomResourceDefinition',
@@ -127,8 +141,12 @@ function workload(kind: string, plural: string, shortName: string, scalable: boo
   return { group: 'apps', kind, plural, shortNames: [shortName], categories: ['all'], status: true, scalable };
 }
 
+function question(group: string, kind: string, cluster: boolean): Declaration {
+  return { group, kind, plural: `${kind.toLowerCase()}s`, cluster, question: true };
+}
+
 function toResourceType(declaration: Declaration): ResourceType {
-  const { group = '', version = 'v1', kind, plural, status = false } = declaration;
+  const { group = '', version = 'v1', kind, plural, status = false, question = false } = declaration;
   return {
     resource: group === '' ? plural : `${plural}.${group}`,
     group,
@@ -140,7 +158,8 @@ function toResourceType(declaration: Declaration): ResourceType {
     namespaced: !declaration.cluster,
     shortNames: declaration.shortNames ?? [],
     categories: declaration.categories ?? [],
-    verbs: ALL_VERBS,
+    verbs: question ? ['create'] : ALL_VERBS,
+    question,
     status,
     scale: declaration.scalable
       ? { specReplicasPath: '.spec.replicas', statusReplicasPath: '.status.replicas' }

@@ -34,6 +34,7 @@ function typeOf({ spec }: KubeObject, version: Json, storage: string): ResourceT
     shortNames: names.shortNames ?? [],
     categories: names.categories ?? [],
     verbs: ALL_VERBS,
+    question: false,
     status: status !== undefined,
     scale,
     subresources: [

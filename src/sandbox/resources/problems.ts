@@ -28,9 +28,13 @@ export class Problems {
     if (value === undefined || value === null || value === '') {
       this.required(field);
     } else if (!allowed.includes(String(value))) {
-      const list = allowed.map((item) => JSON.stringify(item)).join(', ');
-      this.add('FieldValueNotSupported', field, `Unsupported value: ${shown(value)}: supported values: ${list}`);
+      this.notSupported(field, value, allowed);
     }
+  }
+
+  notSupported(field: string, value: unknown, allowed: readonly string[]): void {
+    const list = allowed.map((item) => JSON.stringify(item)).join(', ');
+    this.add('FieldValueNotSupported', field, `Unsupported value: ${shown(value)}: supported values: ${list}`);
   }
 
   notNegative(field: string, value: unknown): void {

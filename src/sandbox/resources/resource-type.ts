@@ -46,6 +46,8 @@ export interface ResourceType {
   shortNames: string[];
   categories: string[];
   verbs: string[];
+  /** Whether objects of the kind are only answered, and never stored: a SubjectAccessReview and its like. */
+  question: boolean;
   /** Whether `/status` is a resource of its own, so that the main one ignores changes of status. */
   status: boolean;
   scale?: ScalePaths;

@@ -4,6 +4,7 @@ import type { Json, KubeObject, ResourceName } from '../store/types.js';
 import { validateDefinition } from './crd-validation.js';
 import { validatePod, validatePodSpec, validatePodUpdate } from './pod-validation.js';
 import { Problems } from './problems.js';
+import { validateBinding, validateRole } from './rbac-validation.js';
 import { compileLabelSelector } from './selector.js';
 
 type Validator = (problems: Problems, object: KubeObject, previous: KubeObject | undefined) => void;
@@ -20,6 +21,10 @@ const VALIDATORS: Record<ResourceName, Validator> = {
   'jobs.batch': validateJob,
   'poddisruptionbudgets.policy': validateDisruptionBudget,
   'leases.coordination.k8s.io': validateLease,
+  'roles.rbac.authorization.k8s.io': validateRole,
+  'clusterroles.rbac.authorization.k8s.io': validateRole,
+  'rolebindings.rbac.authorization.k8s.io': validateBinding,
+  'clusterrolebindings.rbac.authorization.k8s.io': validateBinding,
   'customresourcedefinitions.apiextensions.k8s.io': validateDefinition,
 };
 

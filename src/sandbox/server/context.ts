@@ -1,5 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Knobs } from '../knobs.js';
+import type { Authorizer } from '../rbac/authorizer.js';
+import type { UserInfo } from '../rbac/request.js';
 import { apiVersionOf, type ResourceType } from '../resources/resource-type.js';
 import type { Catalogue } from '../resources/served-kinds.js';
 import type { ServerStore } from '../store/store.js';
@@ -9,6 +11,7 @@ import type { LogSource } from './log-source.js';
 import { contentTypeOf, includeObjectOf, type Representation } from './negotiate.js';
 import type { Target } from './request.js';
 import type { Snapshots } from './snapshots.js';
+import type { Tokens } from './tokens.js';
 import type { WatchRegistry } from './watches.js';
 
 /** What every handler of one server shares. */
@@ -18,6 +21,8 @@ export interface ServerContext {
   knobs: Knobs;
   snapshots: Snapshots;
   watches: WatchRegistry;
+  authorizer: Authorizer;
+  tokens: Tokens;
   logs?: LogSource;
   now: () => Date;
 }
@@ -25,6 +30,8 @@ export interface ServerContext {
 /** One request for a resource, with its kind looked up. */
 export interface ResourceCall {
   context: ServerContext;
+  /** Who sends it. */
+  user: UserInfo;
   type: ResourceType;
   target: Target;
   query: URLSearchParams;

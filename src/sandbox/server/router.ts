@@ -1,6 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { methodNotAllowed, notImplemented, pathNotFound } from '../api-error.js';
+import { isMaster } from '../rbac/request.js';
 import type { ResourceType } from '../resources/resource-type.js';
+import { authenticate, requireRight } from './authentication.js';
 import { handleBinding } from './binding.js';
 import { type ResourceCall, type ServerContext, sendJson } from './context.js';
 import { handleDelete, handleDeleteCollection } from './delete.js';
@@ -13,7 +15,10 @@ import { OPENAPI_V2_DOCUMENT, OPENAPI_V2_TYPE, openApi } from './openapi.js';
 import { booleanOf } from './query.js';
 import { handleGet, handleList } from './read.js';
 import { parseTarget, type Target } from './request.js';
+import { accessRequestOf } from './request-attributes.js';
+import { handleReview } from './reviews.js';
 import { handleScale } from './scale.js';
+import { handleTokenRequest } from './token-request.js';
 import { handleWatch } from './watch.js';
 import { handleCreate, handlePatch, handleUpdate } from './write.js';
 
@@ -33,11 +38,14 @@ const ON_OBJECT: Record<string, Handler> = {
 /** Those that change a part of the object and answer with all of it. */
 const ON_PART: Record<string, Handler> = { GET: handleGet, PUT: handleUpdate, PATCH: handlePatch };
 const ON_SCALE: Record<string, Handler> = { GET: handleScale, PUT: handleScale, PATCH: handleScale };
-const ON_POD: Record<string, Record<string, Handler>> = {
+/** What is asked and answered, and never stored. */
+const ON_QUESTION: Record<string, Handler> = { POST: handleReview };
+const BELOW: Record<string, Record<string, Handler>> = {
   log: { GET: handleLog },
   eviction: { POST: handleEviction },
   binding: { POST: handleBinding },
   ephemeralcontainers: ON_PART,
+  token: { POST: handleTokenRequest },
 };
 /** What a real server has and the sandbox leaves out, by `plural/subresource`. */
 const LEFT_OUT = [
@@ -48,9 +56,7 @@ const LEFT_OUT = [
   'pods/resize',
   'services/proxy',
   'nodes/proxy',
-  'serviceaccounts/token',
 ];
-const REVIEWS = /^(self|local)?subject(access|rules)reviews$/;
 const HEALTH = ['/healthz', '/livez', '/readyz'];
 
 /** Answers one request, or throws an ApiError. */
@@ -61,6 +67,11 @@ export async function route(
   url: URL,
 ): Promise<void> {
   const path = url.pathname;
+  const target = parseTarget(path);
+  const user = authenticate(context, request);
+  if (!isMaster(user)) {
+    requireRight(context, user, accessRequestOf(request, url, target));
+  }
   if (path.startsWith(KNOBS_PATH)) {
     await handleKnobs(context, request, response, url);
     return;
@@ -68,7 +79,6 @@ export async function route(
   if (answerFixed(context, request, response, path)) {
     return;
   }
-  const target = parseTarget(path);
   if (target === undefined) {
     throw pathNotFound();
   }
@@ -77,7 +87,7 @@ export async function route(
   if (type === undefined) {
     throw pathNotFound();
   }
-  const call = { context, type, target, query: url.searchParams, request, response };
+  const call = { context, user, type, target, query: url.searchParams, request, response };
   const handler = handlerOf(type, target, request.method ?? '');
   // Logs are text, whatever the client says it accepts.
   const representation = target.subresource === 'log' ? 'object' : negotiate(request.headers.accept);
@@ -112,12 +122,9 @@ function answerFixed(
   return true;
 }
 
-function refuseLeftOut({ group, plural, subresource }: Target): void {
+function refuseLeftOut({ plural, subresource }: Target): void {
   if (LEFT_OUT.includes(`${plural}/${subresource}`)) {
     throw notImplemented(`${plural}/${subresource}`);
-  }
-  if (group === 'authorization.k8s.io' && REVIEWS.test(plural)) {
-    throw notImplemented('access review');
   }
 }
 
@@ -136,6 +143,9 @@ function handlerOf(type: ResourceType, target: Target, method: string): Handler 
 function handlersOf(type: ResourceType, { namespace, name, subresource }: Target): Record<string, Handler> | undefined {
   if (namespace !== undefined && !type.namespaced) {
     return undefined;
+  }
+  if (type.question) {
+    return name === undefined ? ON_QUESTION : undefined;
   }
   if (name === undefined) {
     return ON_COLLECTION;
@@ -159,5 +169,5 @@ function subresourceHandlers(type: ResourceType, subresource: string): Record<st
   if (subresource === 'scale') {
     return ON_SCALE;
   }
-  return subresource === 'finalize' ? { PUT: handleUpdate } : ON_POD[subresource];
+  return subresource === 'finalize' ? { PUT: handleUpdate } : BELOW[subresource];
 }

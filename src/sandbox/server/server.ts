@@ -3,6 +3,8 @@ import { type AddressInfo, isIP } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ApiError, badRequest, forbidden } from '../api-error.js';
 import { createKnobs, faultError, type Knobs, type RequestFault } from '../knobs.js';
+import { createAuthorizer } from '../rbac/authorizer.js';
+import { createDefaultRoles } from '../rbac/default-roles.js';
 import { Catalogue } from '../resources/served-kinds.js';
 import type { ServerStore } from '../store/store.js';
 import { type ServerContext, sendJson } from './context.js';
@@ -10,6 +12,7 @@ import { serveCustomResources } from './custom-resources.js';
 import type { LogSource } from './log-source.js';
 import { route } from './router.js';
 import { Snapshots } from './snapshots.js';
+import { createTokens } from './tokens.js';
 import { WatchRegistry } from './watches.js';
 
 const HOST = '127.0.0.1';
@@ -46,7 +49,10 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   const catalogue = new Catalogue();
   const watches = new WatchRegistry();
   const snapshots = new Snapshots();
-  const context: ServerContext = { store, catalogue, knobs, snapshots, watches, logs, now };
+  createDefaultRoles(store);
+  const authorizer = createAuthorizer(store);
+  const tokens = createTokens(store, now);
+  const context: ServerContext = { store, catalogue, knobs, snapshots, watches, authorizer, tokens, logs, now };
   const stopCustom = serveCustomResources(context);
   const server = createServer((request, response) => void answer(context, request, response));
   server.keepAliveTimeout = IDLE_TIMEOUT_MS;
@@ -54,6 +60,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     await listen(server, options.port ?? 0);
   } catch (error) {
     stopCustom();
+    authorizer.stop();
     throw error;
   }
   const { port } = server.address() as AddressInfo;
@@ -81,6 +88,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     async close() {
       stopped.abort();
       stopCustom();
+      authorizer.stop();
       watches.finish();
       await stopListening(server);
     },

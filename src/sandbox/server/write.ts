@@ -2,6 +2,7 @@ import { ApiError, badRequest, invalid, notImplemented, unsupportedMediaType } f
 import { applyJsonPatch } from '../patch/json-patch.js';
 import { applyMergePatch } from '../patch/merge.js';
 import { applyStrategicMergePatch } from '../patch/strategic-merge.js';
+import { checkEscalation } from '../rbac/escalation.js';
 import { qualifiedKind } from '../resources/resource-type.js';
 import { generatedName } from '../store/generated-name.js';
 import type { NewObject } from '../store/store.js';
@@ -22,7 +23,7 @@ export type Change = (current: KubeObject) => Json;
 
 /** POST to a collection. */
 export async function handleCreate(call: ResourceCall): Promise<void> {
-  const { context, type, target, query, request } = call;
+  const { context, user, type, target, query, request } = call;
   const body = await readObject(request);
   if (type.namespaced && target.namespace === undefined) {
     throw badRequest('an empty namespace may not be set during creation');
@@ -49,7 +50,10 @@ export async function handleCreate(call: ResourceCall): Promise<void> {
   const admitted = admit(call, body as KubeObject, undefined, warnings);
   const created = context.store.create(type.resource, asStored(type, admitted.object) as NewObject, {
     dryRun: isDryRun(query),
-    check: (next) => refuseInvalid(type, next, undefined, admitted.causes),
+    check(next) {
+      refuseInvalid(type, next, undefined, admitted.causes);
+      checkEscalation(context, user, type.resource, next);
+    },
   });
   sendObject(call, 201, created, warnings);
 }
@@ -99,7 +103,7 @@ export async function readPatch({ request, type }: ResourceCall, kind: string): 
 
 /** Changes the object the path names, through all checks, and commits it unless it is a dry run. */
 export function writeChange(call: ResourceCall, change: Change, warnings: string[]): KubeObject {
-  const { context, type, target, query } = call;
+  const { context, user, type, target, query } = call;
   const causes: ReturnType<typeof admit>['causes'] = [];
   return context.store.update(
     type.resource,
@@ -117,7 +121,10 @@ export function writeChange(call: ResourceCall, change: Change, warnings: string
     },
     {
       dryRun: isDryRun(query),
-      check: (next, previous) => refuseInvalid(type, next, previous, causes, target.subresource),
+      check(next, previous) {
+        refuseInvalid(type, next, previous, causes, target.subresource);
+        checkEscalation(context, user, type.resource, next);
+      },
     },
   );
 }
