@@ -4,6 +4,7 @@ import { describe, expect, test } from '@jest/globals';
 import { parse, parseAllDocuments } from 'yaml';
 import { ANNOTATION_EXPECTED_VERDICT } from '../api/labels.js';
 import { verdicts } from '../api/reasons.js';
+import { rightsOf } from '../controller/authorization/rights.js';
 import { validateCommand } from './validate.js';
 
 const files = readdirSync('experiments').filter((name) => name.endsWith('.yaml'));
@@ -42,6 +43,42 @@ describe('the experiments of the demo', () => {
     ]);
     expect(rows.sort()).toEqual(expected.sort());
   });
+});
+
+/** What the files themselves grant to the account `shop/chaos`: `Role or ClusterRole verb group resource name`. */
+function granted(): Set<string> {
+  const bound = shop.flatMap(({ kind, roleRef, subjects }) =>
+    kind.endsWith('Binding') && subjects.some((each: { name: string }) => each.name === 'chaos') ? [roleRef.name] : [],
+  );
+  const roles = shop.filter(({ kind, metadata }) => kind.endsWith('Role') && bound.includes(metadata.name));
+  return new Set(
+    roles.flatMap(({ kind, rules }) =>
+      rules.flatMap(({ verbs, apiGroups, resources, resourceNames = ['*'] }: Record<string, string[]>) =>
+        (verbs ?? []).flatMap((verb) =>
+          (resources ?? []).flatMap((resource) =>
+            resourceNames.map((name) => `${kind} ${verb} ${apiGroups?.[0]} ${resource} ${name}`),
+          ),
+        ),
+      ),
+    ),
+  );
+}
+
+test('the account of the experiments may do what they need and nothing else', () => {
+  const plurals: Record<string, string> = { Deployment: 'deployments' };
+  const needed = experiments.flatMap(({ experiment }) => {
+    expect(experiment.spec.serviceAccountName).toBe('chaos');
+    return rightsOf(experiment.spec, 'shop', ({ apiVersion, kind }) => ({
+      group: apiVersion.includes('/') ? (apiVersion.split('/')[0] ?? '') : '',
+      plural: plurals[kind] ?? kind,
+      namespaced: true,
+    }));
+  });
+  const words = needed.map(({ verb, group, resource, subresource, name = '*', namespace }) => {
+    const path = subresource === undefined ? resource : `${resource}/${subresource}`;
+    return `${namespace === undefined ? 'ClusterRole' : 'Role'} ${verb} ${group} ${path} ${name}`;
+  });
+  expect(granted()).toEqual(new Set(words));
 });
 
 describe('the shop', () => {
