@@ -204,7 +204,7 @@ const experimentStatus = object('status of the experiment, written by the contro
   conditions: optional(conditions),
   nextRunTime: optional(
     time(
-      'nextRunTime is when the schedule starts the next run, jitter, windows and freezes included. Missing: never, or not while `suspend` is set.',
+      'nextRunTime is when the schedule starts the next run, jitter, windows and freezes included. Missing: never, or not while it is suspended or everything is halted.',
     ),
   ),
   lastScheduleTime: optional(
@@ -214,6 +214,20 @@ const experimentStatus = object('status of the experiment, written by the contro
     integer('missedRuns counts due times for which no run was started, since the experiment exists.', {
       min: 0,
       max: 0x7fffffff,
+    }),
+  ),
+  lastMissed: optional(
+    object('lastMissed is the latest due time for which no run was started.', {
+      dueTime: time('dueTime that was missed.'),
+      message: string('message says why.', { max: 1024 }),
+    }),
+  ),
+  schedule: optional(
+    object('schedule is what the controller goes on from. Missing while no run is started by a schedule.', {
+      rhythm: string('rhythm that due times are counted by; when the one in `spec` differs, it counts from now on.', {
+        max: 256,
+      }),
+      nextDueTime: optional(time('nextDueTime is the first due time that is not dealt with, without jitter.')),
     }),
   ),
   lastRunNow: optional(
@@ -244,6 +258,8 @@ export interface ExperimentStatus {
   nextRunTime?: string;
   lastScheduleTime?: string;
   missedRuns?: number;
+  lastMissed?: { dueTime: string; message: string };
+  schedule?: { rhythm: string; nextDueTime?: string };
   lastRunNow?: string;
   active?: string[];
   lastRun?: { name: string; verdict: string; reason: string; finishTime: string };
@@ -257,6 +273,8 @@ export const experimentConditions = {
   Ready: '`True` when the experiment is valid and can be run. Never the last verdict: a failed run leaves it `True`.',
   Scheduled:
     '`True` while the schedule starts runs; `False` with the reason while it does not, such as `Suspended`, `Halted`, `NeverDue` or `Waiting` for `startWhen`. Missing without a schedule.',
+  RunNowWaiting:
+    '`True` while a run that the annotation squall.dev/run-now asks for waits, such as for the end of another; otherwise missing.',
 } as const;
 
 /** The Experiment kind, given the schema of its spec. */

@@ -23,7 +23,7 @@ export const schedule = object(
   {
     cron: optional(
       string(
-        'cron expression with five fields (minute, hour, day of the month, month, day of the week), such as `0 10 * * 1-5`, or `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`.',
+        'cron expression with five fields (minute, hour, day of the month, month, day of the week), such as `0 10 * * 1-5`, or `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`. A time of the day that the clocks skip is due at that moment, one that they repeat is due the first time; an hourly or shorter rhythm goes on.',
         { max: 128, min: 1 },
       ),
     ),
@@ -35,7 +35,8 @@ export const schedule = object(
     timeZone: optional(timeZone('timeZone of `cron`, such as `Europe/London`. Left out: UTC.')),
     jitter: optional(
       duration(
-        "jitter delays every due time by a part of this that is derived from the experiment's UID, so that many experiments of the same minute spread, and one is always as late. Left out: none.",
+        "jitter delays every due time by a part of this that is derived from the experiment's UID, so that many experiments of the same minute spread, and one is always as late; it never leads out of `windows` or into a freeze. At most 24h. Left out: none.",
+        { max: '24h' },
       ),
     ),
     startingDeadline: defaulted(
@@ -52,7 +53,9 @@ export const schedule = object(
       'Forbid',
     ),
     suspend: optional(
-      boolean('suspend keeps runs from being started by the schedule; those under way go on. Default false.'),
+      boolean(
+        'suspend keeps runs from being started by the schedule; those under way go on, and what is due meanwhile is not made up for. Default false.',
+      ),
     ),
     windows: optional(
       windows('windows are when runs may start; due times outside of them are passed over. Left out: always.'),
