@@ -181,6 +181,6 @@ describeWithKubectl('kubectl', () => {
     createPod('p3');
     expect((await kubectl('exec p3 -- ls')).stderr).toContain('not implemented by the Squall sandbox');
     expect((await kubectl('apply --server-side -f -', deployment(1))).stderr).toContain('server-side apply');
-    expect((await kubectl('create namespace x')).stderr).toContain('kubectl apply -f');
+    expect((await kubectl('create configmap x')).stderr).toContain('kubectl apply -f');
   });
 });

@@ -3,6 +3,7 @@ import { parse as parseYaml } from 'yaml';
 import { badRequest, tooLarge, unsupportedMediaType } from '../api-error.js';
 import { isRecord } from '../json.js';
 import type { Json } from '../store/types.js';
+import { PROTOBUF, readProtobuf } from './protobuf.js';
 
 /** As in a real API server. */
 const MAX_BODY_BYTES = 3 * 1024 * 1024;
@@ -56,8 +57,12 @@ export function mediaTypeOf(request: IncomingMessage): string {
   return (request.headers['content-type'] ?? 'application/json').split(';')[0]!.trim().toLowerCase();
 }
 
-/** Reads a body of up to 3 MiB. Throws 413 for a larger one. */
-export function readBody(request: IncomingMessage): Promise<string> {
+/** Reads a body of up to 3 MiB as text. Throws 413 for a larger one. */
+export async function readBody(request: IncomingMessage): Promise<string> {
+  return (await readBytes(request)).toString('utf8');
+}
+
+function readBytes(request: IncomingMessage): Promise<Buffer> {
   if (Number(request.headers['content-length'] ?? 0) > MAX_BODY_BYTES) {
     return Promise.reject(tooLarge(MAX_BODY_BYTES));
   }
@@ -74,26 +79,32 @@ export function readBody(request: IncomingMessage): Promise<string> {
         chunks.push(chunk);
       }
     });
-    request.on('end', () => resolve(Buffer.concat(chunks).toString('utf8')));
+    request.on('end', () => resolve(Buffer.concat(chunks)));
     request.on('error', reject);
   });
 }
 
-/** Reads an object in JSON or YAML. Throws 415 for other formats, 400 for what cannot be read. */
+/** Reads an object in JSON or YAML, or of a small kind in protobuf. Throws 415 for others, 400 for what cannot be read. */
 export async function readObject(request: IncomingMessage): Promise<Record<string, Json>> {
   const type = mediaTypeOf(request);
-  if (type !== 'application/json' && type !== 'application/yaml') {
+  const read = Object.hasOwn(READERS, type) ? READERS[type] : undefined;
+  const value = await read?.(request);
+  if (value === undefined) {
     throw unsupportedMediaType(
-      'the body of the request was in an unknown format - accepted media types include: application/json, application/yaml (the sandbox does not read protobuf: send a manifest with kubectl apply -f)',
+      'the body of the request was in an unknown format - accepted media types include: application/json, application/yaml (the sandbox reads few kinds in protobuf: send a manifest with kubectl apply -f)',
     );
   }
-  const text = await readBody(request);
-  const value = type === 'application/json' ? parseJson(text) : parseYamlText(text);
   if (!isRecord(value)) {
     throw badRequest('the body of the request must be an object');
   }
   return value;
 }
+
+const READERS: Record<string, (request: IncomingMessage) => Promise<Json>> = {
+  'application/json': async (request) => parseJson(await readBody(request)),
+  'application/yaml': async (request) => parseYamlText(await readBody(request)),
+  [PROTOBUF]: async (request) => readProtobuf(await readBytes(request)),
+};
 
 /** Parses JSON of a bounded depth. Throws 400. */
 export function parseJson(text: string): Json {
