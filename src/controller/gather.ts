@@ -2,18 +2,20 @@ import type { Step } from '../api/experiment.js';
 import type { ExperimentRun } from '../api/experiment-run.js';
 import type { Candidate, NodeFacts, RunObserved, StepFacts } from '../domain/observed.js';
 import type { Survey } from '../domain/survey.js';
+import type { Fault } from '../faults/fault.js';
 import { faultOf } from '../faults/index.js';
 import { parseDuration } from '../stats/duration.js';
 import { plansFor } from './agent-plans.js';
 import type { Context } from './context.js';
 import type { NodeRecord } from './node-reader.js';
-
+import { Protection, policiesOf, runNamespace } from './protection.js';
 import type { RunMemory } from './run-records.js';
 
 /** What the domain needs to know of a step's fault. */
 export function factsOf(step: Step): StepFacts {
   const { fault, params } = faultOf(step);
   const every = fault.repeatEvery?.(params);
+  const scalesTo = scaleOf(fault, params);
   return {
     fault: fault.name,
     oneShot: fault.oneShot,
@@ -21,14 +23,22 @@ export function factsOf(step: Step): StepFacts {
     removesPods: fault.by === 'ApiServer' && fault.removesPods,
     disrupts: fault.disrupts,
     ...(every !== undefined && { repeatEveryMilliseconds: parseDuration(every) }),
+    ...(scalesTo && { scalesTo }),
   };
+}
+
+/** How many pods a fault leaves of the workload that it is put on; undefined: it does not say. */
+function scaleOf(fault: Fault, params: unknown): StepFacts['scalesTo'] {
+  if (fault.by !== 'ApiServer' || !fault.targets.includes('workloads')) return undefined;
+  const steps = fault.apply(params, { kind: 'Deployment', namespace: '', name: '', uid: '' });
+  const changes = steps.flatMap((step) => (step.do === 'setFields' ? step.changes : []));
+  return changes.find((change) => change.field === 'replicas')?.to;
 }
 
 /** Puts together all that a decision about a run may look at. */
 export function gatherRun(context: Context, run: ExperimentRun, memory: RunMemory): RunObserved {
   const { caches, targets, nodes, prober, surveyor, ledger } = context;
   const { uid } = run.metadata;
-  const isProtected = isProtectedNamespace(context, run.metadata.namespace ?? '');
   const unreadable = memory.nodes.length > 0 ? nodes.refusal : undefined;
   const refusal = memory.refusal ?? targets.refusal(uid) ?? surveyor.refusal(uid) ?? unreadable;
   return {
@@ -37,18 +47,20 @@ export function gatherRun(context: Context, run: ExperimentRun, memory: RunMemor
     facts: Object.fromEntries(run.spec.template.method.map((step) => [step.name, factsOf(step)])),
     problems: memory.problems,
     halts: halts(context),
-    candidates: marked(targets.candidates(uid), isProtected),
+    candidates: marked(context, run, targets.candidates(uid)),
     spareNodes: targets.spareNodes(run.metadata.uid),
     injections: caches.injectionsOf(uid),
-    ...surveyed(surveyor.survey(uid)),
+    ...surveyed(context, uid),
     reservations: ledger.others(uid),
     nodes: nodeFacts(context, run, memory),
     windows: prober.windows(uid),
   };
 }
 
-function surveyed(survey: Survey | undefined): { survey?: Survey } {
-  return survey ? { survey } : {};
+/** The last look; policies are known as they are now. */
+function surveyed(context: Context, uid: string): { survey?: Survey } {
+  const survey = context.surveyor.survey(uid);
+  return survey ? { survey: { ...survey, policies: policiesOf(context) } } : {};
 }
 
 /** What is known of the nodes the last decision has asked for. */
@@ -82,18 +94,17 @@ export function halts({ caches }: Context): string[] {
     .sort();
 }
 
-/** Whether no fault may reach a namespace: kube-system, Squall's own, or one that a policy names. */
-export function isProtectedNamespace({ caches, namespace: own }: Context, namespace: string): boolean {
-  if (namespace === 'kube-system' || namespace === own) return true;
-  return caches.policies.list().some(({ spec }) => spec.protectedNamespaces?.includes(namespace));
-}
+export { isProtectedNamespace } from './protection.js';
 
+/** The candidates with what policies and the labels of the run's namespace say of them. */
 function marked(
-  pods: Record<string, Candidate[]> | undefined,
-  isProtected: boolean,
+  context: Context,
+  { metadata }: ExperimentRun,
+  candidates: Record<string, Candidate[]> | undefined,
 ): Record<string, Candidate[]> | undefined {
-  if (!pods || !isProtected) return pods;
-  return Object.fromEntries(
-    Object.entries(pods).map(([step, listed]) => [step, listed.map((pod) => ({ ...pod, protected: true }))]),
-  );
+  if (!candidates) return undefined;
+  const protection = new Protection(context, runNamespace(context, metadata));
+  if (protection.isIdle) return candidates;
+  const steps = Object.entries(candidates);
+  return Object.fromEntries(steps.map(([step, listed]) => [step, listed.map((each) => protection.mark(each))]));
 }

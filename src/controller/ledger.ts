@@ -1,8 +1,15 @@
 import type { ExperimentRun } from '../api/experiment-run.js';
-import type { Target } from '../api/injection.js';
-import { heldBy } from '../domain/reservations.js';
-import type { Reservation } from '../domain/survey.js';
+import type { Injection } from '../api/injection.js';
+import { holdingOf } from '../domain/reservations.js';
+import type { Holding, Reservation } from '../domain/survey.js';
+import { faultOf } from '../faults/index.js';
 import type { Caches } from './caches.js';
+
+/** What the ledger looks at of what is stored. */
+export interface LedgerCaches {
+  injections: Pick<Caches['injections'], 'list'>;
+  runs: Pick<Caches['runs'], 'get'>;
+}
 
 /**
  * What every run holds. A decision takes effect here in the same turn of the event loop in which it was made, before any
@@ -12,12 +19,12 @@ import type { Caches } from './caches.js';
 export class Ledger {
   readonly #held = new Map<string, Reservation>();
 
-  constructor(readonly caches: Caches) {}
+  constructor(readonly caches: LedgerCaches) {}
 
   /** Records what a run holds from now on. */
-  set({ metadata }: ExperimentRun, targets: readonly Target[]): void {
+  set({ metadata }: ExperimentRun, holding: Holding): void {
     const { namespace = '', name, uid } = metadata;
-    this.#held.set(uid, { run: { namespace, name, uid }, targets });
+    this.#held.set(uid, { run: { namespace, name, uid }, ...holding });
   }
 
   /** Forgets what this process has decided for a run; its injections still count while they are there. */
@@ -31,14 +38,24 @@ export class Ledger {
 
   /** What all runs but this one hold. */
   others(uid: string): Reservation[] {
-    const found = new Map<string, Reservation>();
+    const left = new Map<string, Injection[]>();
     for (const injection of this.caches.injections.list()) {
       const { run } = injection.spec;
       if (run.uid === uid || this.#held.has(run.uid)) continue;
-      const targets = [...(found.get(run.uid)?.targets ?? []), ...heldBy([injection])];
-      found.set(run.uid, { run, targets });
+      left.set(run.uid, [...(left.get(run.uid) ?? []), injection]);
     }
-    for (const [holder, reservation] of this.#held) if (holder !== uid) found.set(holder, reservation);
-    return [...found.values()];
+    const decided = [...this.#held].flatMap(([holder, reservation]) => (holder === uid ? [] : [reservation]));
+    return [...decided, ...[...left.values()].map((own) => this.#reservation(own))];
+  }
+
+  /** What a run holds that this process has not decided on, by its injections. */
+  #reservation(injections: readonly Injection[]): Reservation {
+    const run = injections[0]?.spec.run ?? { namespace: '', name: '', uid: '' };
+    const cached = this.caches.runs.get(run.namespace, run.name);
+    const live = cached?.uid === run.uid && !cached.finished ? cached.run : undefined;
+    const facts = Object.fromEntries(injections.map(({ spec }) => [spec.step, faultOf(spec).fault]));
+    // Its status may be anybody's; without it, everything counts that is not certainly off.
+    const status = live ? {} : { finishTime: 'over' };
+    return { run, ...holdingOf({ method: live?.spec.template.method ?? [], status, facts }, injections) };
   }
 }

@@ -84,7 +84,13 @@ export const controllerNeeds: readonly ControllerNeed[] = [
     why: 'to put faults on by sidecars',
   },
   { group: '', resource: 'pods/log', verbs: ['get'], namespaces: 'All', why: 'what sidecars see while they run' },
-  { group: '', resource: 'namespaces', verbs: ['get'], namespaces: 'All', why: 'the Pod Security level of targets, and whether they may be hit' },
+  {
+    group: '',
+    resource: 'namespaces',
+    verbs: ['get'],
+    namespaces: 'All',
+    why: 'the Pod Security level of targets, and whether they may be hit',
+  },
   { group: '', resource: 'events', verbs: ['create', 'patch'], namespaces: 'All', why: 'to tell what happened' },
   ...faults.flatMap((fault) =>
     fault.needs.map((need) => ({ ...need, namespaces: 'All' as const, why: `the fault ${fault.name}` })),

@@ -15,6 +15,9 @@ import { sidecarRefusal } from './sidecar-refusal.js';
 /** On the mirrors of static pods; see https://kubernetes.io/docs/reference/labels-annotations-taints/ */
 const ANNOTATION_MIRROR = 'kubernetes.io/config.mirror';
 
+/** On the pods of a Deployment; see https://kubernetes.io/docs/reference/labels-annotations-taints/ */
+const LABEL_TEMPLATE_HASH = 'pod-template-hash';
+
 /** What is kept of a pod: what a draw looks at, and who owns it. */
 export interface KnownPod extends Candidate {
   ownerUid: string | undefined;
@@ -65,8 +68,26 @@ export function projectPod(object: KubeObject): KnownPod {
     node: spec?.nodeName ?? '',
     running: containers.some(({ state }) => state?.running !== undefined),
     unreachable: spec?.hostNetwork === true || isStatic,
+    labels,
+    ...workloadOf(owner, labels),
     ...(refusal !== undefined && { sidecarRefusal: refusal }),
     ownerUid: owner?.uid,
+  };
+}
+
+/**
+ * The workload that a pod belongs to, by its owner: a ReplicaSet of a Deployment is named after it and the hash of the
+ * template. Static pods belong to none.
+ */
+function workloadOf(
+  owner: { kind: string; name: string } | undefined,
+  labels: Readonly<Record<string, string>>,
+): { workload?: string } {
+  if (!owner || owner.kind === 'Node') return {};
+  const suffix = `-${labels[LABEL_TEMPLATE_HASH] ?? ''}`;
+  const isOfDeployment = owner.kind === 'ReplicaSet' && suffix.length > 1 && owner.name.endsWith(suffix);
+  return {
+    workload: isOfDeployment ? `Deployment/${owner.name.slice(0, -suffix.length)}` : `${owner.kind}/${owner.name}`,
   };
 }
 

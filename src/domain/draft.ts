@@ -4,8 +4,8 @@ import type { ProbeStage, RunCondition, RunStatus, StepStatus } from '../api/exp
 import type { Injection } from '../api/injection.js';
 import type { Reason } from '../api/reasons.js';
 import type { DomainEvent, NodeFacts, RunAction, RunDecision, RunObserved, StepFacts } from './observed.js';
-import { heldBy } from './reservations.js';
-import type { Survey } from './survey.js';
+import { holdingOf } from './reservations.js';
+import type { Holding, Survey } from './survey.js';
 
 /** How often what changes all the time is looked at. */
 export const LOOK_MILLISECONDS = 250;
@@ -142,13 +142,19 @@ export class RunDraft {
     this.#wakeAt = Math.min(this.#wakeAt ?? Number.POSITIVE_INFINITY, Math.max(milliseconds, this.now));
   }
 
+  /** What the run holds after what has been decided so far. */
+  holding(): Holding {
+    const { facts, injections } = this.observed;
+    return holdingOf({ method: this.template.method, status: this.status, facts }, injections, this.actions);
+  }
+
   decision(): RunDecision {
     return {
       status: this.status,
       actions: this.actions,
       events: this.events,
       nodes: [...this.#nodes],
-      reserves: heldBy(this.observed.injections, this.actions),
+      reserves: this.holding(),
       ...(this.#surveyFrom !== undefined && { surveyFrom: this.#surveyFrom }),
       ...(this.probing && { probing: this.probing }),
       ...(this.#wakeAt !== undefined && { wakeAt: this.#wakeAt }),

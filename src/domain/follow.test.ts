@@ -142,7 +142,7 @@ describe('a fault that follows', () => {
     expect(hold({ ...setting, maxTargets: 3 }).names).toEqual(['new']);
     const { names, step } = hold({ ...setting, maxTargets: 2 });
     expect(names).toEqual([]);
-    expect(step?.message).toContain('`safeguards.maxTargets` was used up');
+    expect(step?.message).toContain('safeguards.maxTargets (the run would hit 3 targets and may hit 2)');
   });
 
   test('takes in those who come within a second together', () => {

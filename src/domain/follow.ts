@@ -3,10 +3,11 @@ import type { StepStatus } from '../api/experiment-run.js';
 import { isCertainlyOff } from '../api/injection.js';
 import { carry, wordsOf } from './agents.js';
 import { authorized, ROUND_LOOK_MILLISECONDS } from './authorization.js';
-import type { RunDraft } from './draft.js';
+import { type RunDraft, shortened } from './draft.js';
 import { inDrawingOrder, isFollowable } from './draw.js';
 import { recordedInjections, recordedRounds, targetStates } from './progress.js';
-import { create, wantedAtOnce, withinBudget } from './redraw.js';
+import { create, wantedAtOnce } from './redraw.js';
+import { affordable, refusalWords } from './safeguards.js';
 
 /** The next round of newcomers waits this long, so that those who come one after the other share an injection. */
 const BETWEEN_ROUNDS_MILLISECONDS = 1_000;
@@ -46,12 +47,14 @@ function takeIn(
     return;
   }
   if (!authorized(draft, draft.now - ROUND_LOOK_MILLISECONDS)) return;
-  const pods = withinBudget(draft, step, inDrawingOrder(fresh, draft.status.seed ?? 0, step.name));
-  const found = carry(draft, step, pods, missing);
+  const newest = Math.max(due, ...fresh.map(({ createdAt }) => createdAt));
+  const room = affordable(draft, step, inDrawingOrder(fresh, draft.status.seed ?? 0, step.name), newest);
+  const found = room && carry(draft, step, room.fit, missing);
   if (!found) return;
-  if (pods.length === 0) status.message = 'new pods were spared, because `safeguards.maxTargets` was used up';
-  else if (found.carried.length === 0) status.message = `new pods were spared, because ${wordsOf(found.refused)}`;
-  else if (recordedRounds(draft, step) >= MAX_ROUNDS)
+  if (found.carried.length === 0) {
+    const why = [wordsOf(found.refused), refusalWords(room.refused)].filter(Boolean).join('; ');
+    status.message = shortened(`new pods were spared, because ${why}`);
+  } else if (recordedRounds(draft, step) >= MAX_ROUNDS)
     status.message = `new pods were spared after ${MAX_ROUNDS} rounds`;
   else {
     status.roundTime = draft.time;

@@ -4,7 +4,8 @@ import type { RunStatus, StepStatus } from '../api/experiment-run.js';
 import type { Injection } from '../api/injection.js';
 import { anInjection, anObservation, aRun, aStep, at, aWindow, killFacts, pods, START } from '../testing/builders.js';
 import { RunDraft } from './draft.js';
-import { advanceMethod, groups } from './method.js';
+import { groups } from './groups.js';
+import { advanceMethod } from './method.js';
 import type { RunObserved, StepFacts } from './observed.js';
 
 interface Setting {
@@ -278,7 +279,9 @@ describe('a fault that repeats', () => {
   test('keeps to the budget of the run', () => {
     const { draft, step } = advance({ ...repeating, maxTargets: 1, seconds: 5 });
     expect(draft.actions).toEqual([]);
-    expect(step?.message).toBe('round 2 hit nothing, because `safeguards.maxTargets` was used up');
+    expect(step?.message).toBe(
+      'round 2 hit nothing, because safeguards.maxTargets (the run would hit 2 targets and may hit 1)',
+    );
   });
 
   test('says when nobody was left to hit', () => {

@@ -1,11 +1,12 @@
 import type { Step } from '../api/experiment.js';
 import type { StepStatus } from '../api/experiment-run.js';
 import { parseDuration } from '../stats/duration.js';
-import { authorized } from './authorization.js';
 import { LOOK_MILLISECONDS, type RunDraft } from './draft.js';
 import { follow } from './follow.js';
+import { groups } from './groups.js';
 import { conclude, count, type KnownTarget, note, recordedInjections, takenBack, targetStates } from './progress.js';
 import { repeat, replaceMissed } from './redraw.js';
+import { mayBegin } from './safeguards.js';
 
 /** Without a duration, a one-shot fault is held until as many pods are Ready as before, but no longer than this. */
 export const ONE_SHOT_HOLD_MILLISECONDS = 30_000;
@@ -16,31 +17,21 @@ export const AGENT_EFFECT_MILLISECONDS = 15_000;
 /** How long it may take until a fault is confirmed on all targets before the step fails. */
 export const CONFIRM_MILLISECONDS = 120_000;
 
-/** Splits a method into groups of steps that start together. */
-export function groups(method: readonly Step[]): Step[][] {
-  const result: Step[][] = [];
-  for (const step of method) {
-    if (step.parallel && result.length > 0) result.at(-1)?.push(step);
-    else result.push([step]);
-  }
-  return result;
-}
-
 /** Carries the method on by what can be done now. Returns whether all of it is done. */
 export function advanceMethod(draft: RunDraft): boolean {
   const current = groups(draft.template.method).find((group) => group.some((step) => !isOver(draft.stepStatus(step))));
   if (!current) return true;
   const isNext = current.some((step) => draft.stepStatus(step).state === 'Waiting');
-  if (isNext && !mayBegin(draft)) return false;
+  if (isNext && !isReady(draft, current)) return false;
   for (const step of current) advanceStep(draft, step);
   return false;
 }
 
-/** What the account may do is asked anew before each group of steps. The look of the admission is for the first one. */
-function mayBegin(draft: RunDraft): boolean {
+/** Rights and safeguards are asked anew before each group of steps. The look of the admission is for the first one. */
+function isReady(draft: RunDraft, group: readonly Step[]): boolean {
   const ends = draft.status.steps?.flatMap(({ endTime }) => endTime ?? []) ?? [];
   const times = ends.length > 0 ? ends : [draft.status.startTime ?? draft.time];
-  return authorized(draft, Math.max(...times.map((time) => Date.parse(time)))) === true;
+  return mayBegin(draft, Math.max(...times.map((time) => Date.parse(time))), group) === true;
 }
 
 function isOver({ state }: StepStatus): boolean {

@@ -80,7 +80,8 @@ export function injectionsFor(
   }));
 }
 
-function asTarget({ kind, namespace, name, uid, node, zone, workload }: Candidate): Target {
+/** A candidate as the target of an injection. */
+export function asTarget({ kind, namespace, name, uid, node, zone, workload }: Candidate): Target {
   return {
     ...(kind && { kind }),
     namespace,

@@ -1,7 +1,7 @@
 import type { ExperimentRun, ProbeStage, RunStatus } from '../api/experiment-run.js';
 import type { Injection, InjectionSpec, InjectionState, Target } from '../api/injection.js';
 import type { WindowSummary } from '../stats/window.js';
-import type { Reservation, Survey } from './survey.js';
+import type { Holding, Reservation, Survey } from './survey.js';
 
 /** What of an object matters to a draw. Times in milliseconds since the epoch, in API-server time. */
 export interface Candidate {
@@ -54,6 +54,8 @@ export interface StepFacts {
   /** It takes pods out of service, which safeguards count as lost. */
   disrupts: boolean;
   repeatEveryMilliseconds?: number;
+  /** How many pods it leaves of the workload that it is put on; undefined: it does not change how many there are. */
+  scalesTo?: { count: number } | { percent: number };
 }
 
 /** What is known of a node that agents are needed on. Times in milliseconds since the epoch, in API-server time. */
@@ -159,7 +161,7 @@ export interface RunDecision {
   /** A survey that began at this time or later is asked for, in API-server time. */
   surveyFrom?: number;
   /** What this run holds from now on; nobody else may count on it. */
-  reserves: readonly Target[];
+  reserves: Holding;
   /** When to look again though nothing changed, in API-server time. */
   wakeAt?: number;
 }

@@ -4,12 +4,12 @@ import type { Injection, Target } from '../api/injection.js';
 import { makeDurable } from './admission.js';
 import { type Carried, carry, wordsOf } from './agents.js';
 import { authorized, ROUND_LOOK_MILLISECONDS } from './authorization.js';
-import { type RunDraft, timestamp } from './draft.js';
+import { type RunDraft, shortened, timestamp } from './draft.js';
 import { draw } from './draw.js';
 import { nodeNames, type OtherNodes } from './last-ready.js';
 import type { Candidate } from './observed.js';
 import { type KnownTarget, recordedInjections, recordedRounds, targetStates } from './progress.js';
-import { heldBy } from './reservations.js';
+import { type Affordable, affordable, refusalWords } from './safeguards.js';
 
 /** Draws the next ones for targets that were gone before they were hit. Returns whether there is something to await. */
 export function replaceMissed(draft: RunDraft, step: Step, states: readonly KnownTarget[]): boolean {
@@ -17,13 +17,17 @@ export function replaceMissed(draft: RunDraft, step: Step, states: readonly Know
   const missing = wanted - states.filter(({ hit }) => hit).length;
   if (missing <= 0 || draft.facts(step).repeatEveryMilliseconds !== undefined) return false;
   if (!draft.observed.candidates || !authorized(draft, draft.now - ROUND_LOOK_MILLISECONDS)) return true;
-  const { affordable } = drawAgain(draft, step, step.name);
-  const found = carry(draft, step, affordable, missing);
+  const noticed = Math.max(0, ...states.flatMap(({ state, since }) => (state === 'Missed' ? [since] : [])));
+  const redraw = drawAgain(draft, step, step.name, noticed);
+  if (!redraw) return true;
+  const found = carry(draft, step, redraw.fit, missing);
   if (!found) return true;
   if (found.carried.length === 0) {
-    const why = found.refused.length > 0 ? `: ${wordsOf(found.refused)}` : '';
-    draft.stepStatus(step).message =
-      `${missing} of ${wanted} targets were gone before the fault, and no other candidate was left${why}`;
+    const reasons = [wordsOf(found.refused), refusalWords(redraw.refused)].filter(Boolean).join('; ');
+    const why = reasons === '' ? '' : `: ${reasons}`;
+    draft.stepStatus(step).message = shortened(
+      `${missing} of ${wanted} targets were gone before the fault, and no other candidate was left${why}`,
+    );
     return false;
   }
   create(draft, step, found.carried);
@@ -43,15 +47,16 @@ export function create(draft: RunDraft, step: Step, carried: readonly Carried[])
   draft.wakeAt(draft.now);
 }
 
-interface Redraw {
+interface Redraw extends Affordable {
   /** Those that could be drawn, in drawing order. */
   order: Candidate[];
-  /** Those of them that the run's budget has room for. */
-  affordable: Candidate[];
 }
 
-/** Draws again. A pod that the run has taken away, or is about to, is not drawn twice. */
-function drawAgain(draft: RunDraft, step: Step, key: string): Redraw {
+/**
+ * Draws again. A pod that the run has taken away, or is about to, is not drawn twice. What safeguards depend on must have
+ * been looked at from `from` on; undefined while it was not.
+ */
+function drawAgain(draft: RunDraft, step: Step, key: string, from: number): Redraw | undefined {
   const fault = draft.facts(step);
   const held = heldTargets(draft, step);
   const isOpen = ({ state }: KnownTarget) => state === undefined || state === 'Applying';
@@ -66,7 +71,8 @@ function drawAgain(draft: RunDraft, step: Step, key: string): Redraw {
     nodes: otherNodes(draft, step),
   });
   const order = step.targets.zones ? inDrawnZones(draft, step, drawn.order) : drawn.order;
-  return { order, affordable: withinBudget(draft, step, order) };
+  const found = affordable(draft, step, order, from);
+  return found && { order, ...found };
 }
 
 /** Those in a zone that the step has drawn before: nothing of another zone takes the place of one of its nodes. */
@@ -76,8 +82,8 @@ function inDrawnZones(draft: RunDraft, step: Step, order: readonly Candidate[]):
 }
 
 function otherNodes(draft: RunDraft, step: Step): OtherNodes {
-  const { spareNodes = {}, reservations, injections } = draft.observed;
-  const held = [...reservations.flatMap(({ targets }) => targets), ...heldBy(injections, draft.actions)];
+  const { spareNodes = {}, reservations } = draft.observed;
+  const held = [...reservations.flatMap(({ targets }) => targets), ...draft.holding().targets];
   return { spares: spareNodes[step.name] ?? [], held: new Set(nodeNames(held)) };
 }
 
@@ -93,20 +99,6 @@ function plannedTargets(draft: RunDraft): Target[] {
   return draft.actions.flatMap((action) => (action.do === 'createInjection' ? action.injection.spec.targets : []));
 }
 
-/** Those of these pods that the run's budget has room for; one that was drawn before costs nothing. */
-export function withinBudget(draft: RunDraft, step: Step, pods: readonly Candidate[]): Candidate[] {
-  const planned = plannedTargets(draft).map(({ uid }) => uid);
-  // Everything drawn and not known to be missed may still be hit, so it counts against the budget.
-  const drawn = heldTargets(draft, step).filter(({ state }) => state !== 'Missed');
-  const reserved = new Set([...drawn.map(({ uid }) => uid), ...planned]);
-  let left = (draft.template.safeguards?.maxTargets ?? Number.POSITIVE_INFINITY) - reserved.size;
-  return pods.filter(({ uid }) => {
-    if (reserved.has(uid)) return true;
-    left -= 1;
-    return left >= 0;
-  });
-}
-
 /** Draws and applies anew what is to be repeated while the step lasts. */
 export function repeat(draft: RunDraft, step: Step, status: StepStatus, ends: number): void {
   const every = draft.facts(step).repeatEveryMilliseconds;
@@ -118,15 +110,15 @@ export function repeat(draft: RunDraft, step: Step, status: StepStatus, ends: nu
     return;
   }
   if (!authorized(draft, draft.now - ROUND_LOOK_MILLISECONDS)) return;
-  const { order, affordable } = drawAgain(draft, step, `${step.name}/${recordedRounds(draft, step)}`);
-  const found = carry(draft, step, affordable.slice(0, roundSize(step, order.length)));
+  const redraw = drawAgain(draft, step, `${step.name}/${recordedRounds(draft, step)}`, due);
+  if (!redraw) return;
+  const found = carry(draft, step, redraw.fit.slice(0, roundSize(step, redraw.order.length)));
   if (!found) return;
   status.roundTime = timestamp(draft.now);
   draft.wakeAt(draft.now + every);
   if (found.carried.length === 0) {
-    const spent = order.length > 0 ? '`safeguards.maxTargets` was used up' : 'no candidate was left';
-    const why = found.refused.length > 0 ? wordsOf(found.refused) : spent;
-    status.message = `round ${status.rounds + 1} hit nothing, because ${why}`;
+    const why = [wordsOf(found.refused), refusalWords(redraw.refused)].filter(Boolean).join('; ');
+    status.message = shortened(`round ${status.rounds + 1} hit nothing, because ${why || 'no candidate was left'}`);
     return;
   }
   const known = new Set(targetStates(recordedInjections(draft, step)).map(({ uid }) => uid));

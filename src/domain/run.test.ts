@@ -248,7 +248,7 @@ describe('a finished run', () => {
       actions: [],
       events: [],
       nodes: [],
-      reserves: [],
+      reserves: { targets: [], claims: [] },
     });
   });
 });

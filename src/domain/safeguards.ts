@@ -1,7 +1,19 @@
 import type { Step } from '../api/experiment.js';
+import { isCertainlyOff, type Target } from '../api/injection.js';
 import { authorized } from './authorization.js';
 import type { RunDraft } from './draft.js';
+import { groupNumbers } from './groups.js';
+import { asTarget } from './naming.js';
 import type { Candidate } from './observed.js';
+import { recordedRounds } from './progress.js';
+import { dependOnCluster } from './safeguards/bounds.js';
+import type { Refusal, SafetyInput } from './safeguards/input.js';
+import { fitting, refusals } from './safeguards/refusals.js';
+import type { Survey } from './survey.js';
+import { taken } from './taken.js';
+
+/** So many refusals are named. */
+const MOST_NAMED = 10;
 
 /** What a step is about to be put on. */
 export interface Planned {
@@ -9,12 +21,113 @@ export interface Planned {
   targets: readonly Candidate[];
 }
 
+/** What a step can be put on, and what refuses the rest. */
+export interface Affordable {
+  fit: Candidate[];
+  refused: Refusal[];
+}
+
 /**
- * Whether rights and safeguards admit what is about to be hit; if not, why is found. Asks for a look at them that began
- * at `from` or later.
+ * Whether rights and safeguards admit what a run that is about to start would hit; if not, why is found. Asks for a look
+ * at them that began at `from` or later.
  *
  * @returns undefined while that is not known
  */
-export function admitted(draft: RunDraft, from: number, _planned: readonly Planned[]): boolean | undefined {
-  return authorized(draft, from);
+export function admitted(draft: RunDraft, from: number, planned: readonly Planned[]): boolean | undefined {
+  const survey = draft.surveySince(from);
+  if (!survey) return undefined;
+  if (!authorized(draft, from)) return false;
+  const targets = new Map(planned.map(({ step, targets: chosen }) => [step.name, chosen.map(asTarget)]));
+  return accepted(draft, refusals(inputOf(draft, survey, targets, true)));
+}
+
+/**
+ * Whether steps that were drawn may begin now; if not, why is found. Since their draw, budgets may have become smaller,
+ * pods may have been lost, and another controller may have led.
+ *
+ * @returns undefined while that is not known
+ */
+export function mayBegin(draft: RunDraft, from: number, steps: readonly Step[]): boolean | undefined {
+  // Since the first of these looks, a baseline may have taken its time.
+  const held = Date.parse(draft.condition('BaselineHeld')?.lastTransitionTime ?? draft.time);
+  const survey = draft.surveySince(dependsOnCluster(draft) ? Math.max(from, held) : from);
+  if (!survey) return undefined;
+  if (!authorized(draft, from)) return false;
+  const pending = new Map(steps.map((step) => [step.name, openTargets(draft, step)]));
+  return accepted(draft, refusals(inputOf(draft, survey, pending)));
+}
+
+/**
+ * Which of these candidates a step can be put on beside all that the run is on already, in their order, and what
+ * refuses the others. Where that depends on the cluster, asks for a look that began at `from` or later.
+ *
+ * @returns undefined while that is not known
+ */
+export function affordable(
+  draft: RunDraft,
+  step: Step,
+  candidates: readonly Candidate[],
+  from: number,
+): Affordable | undefined {
+  const survey = draft.surveySince(dependsOnCluster(draft) ? from : 0);
+  if (!survey) return undefined;
+  const known = new Map(candidates.map((candidate) => [candidate.uid, candidate]));
+  const { fit, refused } = fitting(inputOf(draft, survey), step.name, candidates.map(asTarget));
+  return { fit: fit.flatMap(({ uid }) => known.get(uid) ?? []), refused };
+}
+
+/** Says what refuses something: each once, and not too many of them. */
+export function refusalWords(refused: readonly Refusal[]): string {
+  const named = refused.slice(0, MOST_NAMED).map(({ by, message }) => `${by} (${message})`);
+  return refused.length > MOST_NAMED
+    ? `${named.join('; ')}; and ${refused.length - MOST_NAMED} more`
+    : named.join('; ');
+}
+
+function accepted(draft: RunDraft, refused: readonly Refusal[]): boolean {
+  if (refused.length > 0) draft.find('BlockedBySafety', `Refused by ${refusalWords(refused)}`);
+  return refused.length === 0;
+}
+
+function dependsOnCluster({ template, observed }: RunDraft): boolean {
+  const policies = observed.survey?.policies ?? [];
+  return [
+    template.safeguards,
+    ...template.method.map(({ safeguards }) => safeguards),
+    ...policies.map(({ spec }) => spec.safeguards),
+  ].some(dependOnCluster);
+}
+
+function inputOf(
+  draft: RunDraft,
+  survey: Survey,
+  planned: ReadonlyMap<string, readonly Target[]> = new Map(),
+  starting = false,
+): SafetyInput {
+  const { run, reservations } = draft.observed;
+  const numbers = groupNumbers(draft.template.method);
+  const steps = draft.template.method.map((step) => {
+    const rounds = starting ? 0 : recordedRounds(draft, step);
+    const targets = planned.get(step.name) ?? [];
+    return { ...taken(draft, step, rounds), group: numbers.get(step.name) ?? 0, safeguards: step.safeguards, targets };
+  });
+  const { policies, disruptionBudgets, workloads, pods, zones } = survey;
+  return {
+    namespace: run.metadata.namespace ?? '',
+    now: draft.now,
+    starting,
+    steps,
+    safeguards: draft.template.safeguards,
+    reservations,
+    ...{ policies, disruptionBudgets, workloads, pods, zones },
+  };
+}
+
+/** What of a step that has not begun yet may be hit when it does. */
+function openTargets(draft: RunDraft, step: Step): Target[] {
+  return draft
+    .injectionsOf(step.name)
+    .flatMap(({ spec, status }) =>
+      spec.targets.filter(({ uid }) => !isCertainlyOff(status?.targets?.find((each) => each.uid === uid)?.state)),
+    );
 }

@@ -1,10 +1,25 @@
 import type { Target } from '../api/injection.js';
 import type { SafetyPolicySpec } from '../api/safety-policy.js';
 
-/** What one run holds of the cluster from its draw to its end, or to where a target was missed. */
-export interface Reservation {
+/** A target that a fault is on, or may yet be put on. */
+export interface HeldTarget extends Target {
+  /** Which group of the run's steps it is for; those of different groups are never on at the same time. */
+  group: number;
+  /** The fault takes pods out of service. */
+  disrupts: boolean;
+}
+
+/** What a run holds of the cluster, which nobody else may count on. */
+export interface Holding {
+  /** From the draw on, each until the fault is certainly off it, or over where there is nothing to take back. */
+  targets: readonly HeldTarget[];
+  /** What no other run may hit until this one is over, see `claimOf`. */
+  claims: readonly string[];
+}
+
+/** What one run holds of the cluster. */
+export interface Reservation extends Holding {
   run: { namespace: string; name: string; uid: string };
-  targets: readonly Target[];
 }
 
 /** A policy by its name. */
@@ -17,10 +32,24 @@ export interface NamedPolicy {
 export interface DisruptionBudget {
   namespace: string;
   name: string;
-  /** How many more of its pods may be disrupted. */
+  /** How many more of its pods may be disrupted; 0 where that is not known. */
   allowed: number;
-  /** UIDs of the pods it selects. */
+  /** Why it is not known how many; undefined: it is. */
+  unknown?: string;
+  /** UIDs of the Ready pods it selects: only these can be lost. */
   pods: ReadonlySet<string>;
+}
+
+/** A pod as safeguards look at it. */
+export interface SurveyedPod {
+  namespace: string;
+  uid: string;
+  /** `''` before it has one. */
+  node: string;
+  /** As `Deployment/web`; undefined: it belongs to none. */
+  workload?: string;
+  /** Ready, and not being deleted. */
+  ready: boolean;
 }
 
 /** What is known of a workload that pods of the run belong to. */
@@ -47,4 +76,10 @@ export interface Survey {
   policies: readonly NamedPolicy[];
   disruptionBudgets: readonly DisruptionBudget[];
   workloads: readonly WorkloadFacts[];
+  /** The pods that disruption budgets and workloads are counted by; empty when nothing depends on them. */
+  pods: readonly SurveyedPod[];
+  /** The zones of nodes, by their names; empty when nothing depends on them. */
+  zones: ReadonlyMap<string, string>;
+  /** The labels of the run's namespace. */
+  namespaceLabels: Readonly<Record<string, string>>;
 }

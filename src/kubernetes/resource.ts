@@ -157,6 +157,14 @@ export const endpointSlices: Resource = {
   kind: 'EndpointSlice',
   namespaced: true,
 };
+/** `policy/v1` PodDisruptionBudget. */
+export const podDisruptionBudgets: Resource = {
+  group: 'policy',
+  version: 'v1',
+  plural: 'poddisruptionbudgets',
+  kind: 'PodDisruptionBudget',
+  namespaced: true,
+};
 /** `coordination.k8s.io/v1` Lease. */
 export const leases: Resource = {
   group: 'coordination.k8s.io',

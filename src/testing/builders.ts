@@ -215,7 +215,17 @@ export function aNode(overrides: Partial<NodeFacts> = {}): NodeFacts {
 
 /** A look at rights and safeguards that found nothing in the way, from the end of time so that it is never too old. */
 export function aSurvey(overrides: Partial<Survey> = {}): Survey {
-  return { at: Number.MAX_SAFE_INTEGER, missing: [], policies: [], disruptionBudgets: [], workloads: [], ...overrides };
+  return {
+    at: Number.MAX_SAFE_INTEGER,
+    missing: [],
+    policies: [],
+    disruptionBudgets: [],
+    workloads: [],
+    pods: [],
+    zones: new Map(),
+    namespaceLabels: {},
+    ...overrides,
+  };
 }
 
 /** What a decision about a run looks at; facts and pods are made up for every step unless given. */
@@ -247,11 +257,14 @@ export function anInjectionObserved(
     injection,
     fault: 'podKill',
     oneShot: true,
+    shows: false,
     runIsLive: true,
     stopping: false,
     present: new Map(alive),
+    prepared: new Map(),
     outcomes: new Map(),
     undone: new Map(),
+    sightings: new Map(),
     certain: true,
     ...overrides,
   };
