@@ -33,7 +33,7 @@ export const untriedAbilities: Abilities = {
 export function plansFor(method: readonly Step[], text: string, noSidecars?: string): Plans {
   const plans: Plans = { refusals: {}, sidecarRefusals: {} };
   const has = parseAbilities(text);
-  const inSidecar = text === '' ? untriedAbilities : { ...has, ...notInSidecars };
+  const inSidecar = sidecarAbilities(text);
   for (const step of method) {
     const { fault, params } = faultOf(step);
     if (fault.by !== 'Agent') continue;
@@ -44,6 +44,11 @@ export function plansFor(method: readonly Step[], text: string, noSidecars?: str
     if (refusal !== undefined) plans.sidecarRefusals[step.name] = refusal;
   }
   return plans;
+}
+
+/** What a sidecar can do on a node whose agent says this of itself; `''`: there is none. */
+export function sidecarAbilities(text: string): Abilities {
+  return text === '' ? untriedAbilities : { ...parseAbilities(text), ...notInSidecars };
 }
 
 /** The abilities on a Lease. What can't be read, or is not said, is not there. */

@@ -68,9 +68,7 @@ export class NodeReader {
       throw error;
     });
     if (!found) return `the Pod Security level of namespace '${name}' can't be read`;
-    const level = found.metadata.labels?.['pod-security.kubernetes.io/enforce'] ?? 'privileged';
-    if (level === 'privileged') return undefined;
-    return `namespace '${name}' enforces the Pod Security level '${level}', and a sidecar with NET_ADMIN needs 'privileged'`;
+    return securityRefusal(name, found.metadata.labels);
   }
 
   /** Forgets the nodes that nobody asks for. */
@@ -143,6 +141,13 @@ export class NodeReader {
     this.#boots.set(name, { said, bootId });
     return bootId;
   }
+}
+
+/** Why the labels of a namespace admit no ephemeral container with NET_ADMIN; undefined: they do. */
+export function securityRefusal(namespace: string, labels: Readonly<Record<string, string>> = {}): string | undefined {
+  const level = labels['pod-security.kubernetes.io/enforce'] ?? 'privileged';
+  if (level === 'privileged') return undefined;
+  return `namespace '${namespace}' enforces the Pod Security level '${level}', and a sidecar with NET_ADMIN needs 'privileged'`;
 }
 
 function leaseOf(node: string): string {
