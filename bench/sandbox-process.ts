@@ -1,5 +1,6 @@
 import { startCluster } from '../src/sandbox/cluster.js';
 import type { Store } from '../src/sandbox/store/types.js';
+import { allowEverything } from '../src/testing/identities.js';
 import type { PodBatch, SandboxMessage } from './sandbox-messages.js';
 
 /** How many pods are created between two answers to requests. */
@@ -42,6 +43,7 @@ function send(message: SandboxMessage): void {
 // Real ones have network namespaces and processes; simulated ones cost so little that there can be thousands.
 const isReal = process.argv[2] === 'real';
 const cluster = await startCluster(isReal ? { nodes: 1, isolation: 'namespaces' } : { nodes: 2, simulated: true });
+allowEverything(cluster.store);
 process.on('message', (batch: PodBatch) => {
   void createPods(cluster.store, batch).then(() => send({ ready: batch.prefix }));
 });

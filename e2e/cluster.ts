@@ -9,11 +9,12 @@ import { type Connection, connect } from '../src/cli/connect.js';
 import { controllerLeads } from '../src/cli/controller-watch.js';
 import { installCrds } from '../src/cli/install-crds.js';
 import { experimentRuns } from '../src/controller/resources.js';
+import { ensure } from '../src/kubernetes/apply.js';
 import type { Client } from '../src/kubernetes/client.js';
 import { ApiError } from '../src/kubernetes/errors.js';
 import { type KubeObject, leases, namespaces, type Resource } from '../src/kubernetes/resource.js';
 import { type Ended, end, eventually, type Started, start, startSquall } from './processes.js';
-import { deployment, service } from './workload.js';
+import { account, deployment, service } from './workload.js';
 
 const crds: Resource = {
   group: 'apiextensions.k8s.io',
@@ -87,6 +88,7 @@ export async function startTestCluster(): Promise<TestCluster> {
     for (const name of Object.values(names)) {
       cleanups.push(() => removeNamespace(connection.client, name));
       await connection.client.create(namespaces, { metadata: { name } });
+      for (const object of account(name)) await ensure(connection.client, object);
     }
     const cluster = testCluster({ ...names, kubeconfig, isReal: Boolean(real) }, connection, stop);
     cleanups.push(() => end(cluster.controller));

@@ -108,7 +108,7 @@ export function commands(cluster: TestCluster): void {
     expect(parse(text).status.verdict).toBe('Inconclusive');
     const all = await cluster.kubectl('get', 'experiments,injections,safetypolicies', '-A');
     expect(all.code).toBe(0);
-    expect(all.stdout).toMatch(/NAMESPACE +NAME +VERDICT +REASON +LAST-RUN +READY/);
+    expect(all.stdout).toMatch(/NAMESPACE +NAME +VERDICT +REASON +NEXT-RUN +LAST-RUN +READY/);
   });
 
   testKubectl('it is a plug-in of kubectl', async () => {

@@ -62,6 +62,34 @@ export function service(namespace: string, name: string): KubeObject {
   };
 }
 
+/** The service account of all experiments. */
+const ACCOUNT = 'chaos';
+
+/** The account in a namespace, and what the experiments there need: nothing else is allowed to them. */
+export function account(namespace: string): KubeObject[] {
+  const apiGroup = 'rbac.authorization.k8s.io';
+  const metadata = { name: ACCOUNT, namespace };
+  return [
+    { apiVersion: 'v1', kind: 'ServiceAccount', metadata },
+    {
+      apiVersion: `${apiGroup}/v1`,
+      kind: 'Role',
+      metadata,
+      rules: [
+        { apiGroups: [''], resources: ['pods'], verbs: ['delete', 'list'] },
+        { apiGroups: ['apps'], resources: ['deployments'], verbs: ['get'] },
+      ],
+    },
+    {
+      apiVersion: `${apiGroup}/v1`,
+      kind: 'RoleBinding',
+      metadata,
+      roleRef: { apiGroup, kind: 'Role', name: ACCOUNT },
+      subjects: [{ kind: 'ServiceAccount', ...metadata }],
+    },
+  ];
+}
+
 /** Parts of an Experiment; what is left out is as harmless and as short as can be. */
 export interface ExperimentParts {
   hypothesis?: Json[];
@@ -77,6 +105,7 @@ export function experiment(name: string, { hypothesis, method, labels, more }: E
     kind: 'Experiment',
     metadata: { name, ...(labels && { labels }) },
     spec: {
+      serviceAccountName: ACCOUNT,
       hypothesis: hypothesis ?? [deploymentProbe(name, 'true')],
       method: method ?? [kill({ selector: { matchLabels: { app: name } } })],
       recovery: { within: '30s' },

@@ -8,6 +8,7 @@ import { nodeMark } from '../../src/api/node-mark.js';
 import { type LocalCluster, startLocalCluster } from '../../src/cli/local-cluster.js';
 import { experimentRuns } from '../../src/controller/resources.js';
 import { type Json, type KubeObject, pods } from '../../src/kubernetes/resource.js';
+import { allowEverything } from '../../src/testing/identities.js';
 import { eventually } from '../processes.js';
 import { DoomedProcess } from './doomed-process.js';
 import type { CrashFault } from './faults.js';
@@ -46,6 +47,7 @@ export class Site {
 
   static async open(name: string, nodes: number, facts: SuiteFacts): Promise<Site> {
     const local = await startLocalCluster({ nodes, isolation: 'namespaces', controller: false, agents: false });
+    allowEverything(local.cluster.store);
     const site = new Site(name, local, facts);
     mkdirSync(site.#folder, { recursive: true });
     writeFileSync(site.#kubeconfig, local.cluster.kubeconfig);

@@ -19,6 +19,7 @@ import { deployments, type Json, type KubeObject, namespaces } from '../kubernet
 import { createTransport } from '../kubernetes/transport.js';
 import { type Cluster, startCluster } from '../sandbox/cluster.js';
 import type { ControllerProcessSettings } from './controller-process.js';
+import { allowEverything } from './identities.js';
 import { until } from './scripted-server.js';
 
 /** A Lease that is lost and taken over within a second or two. */
@@ -104,10 +105,13 @@ export class TestCluster {
   readonly #stops: (() => Promise<void>)[] = [];
   #controllers = 0;
 
+  /** With `rights: 'None'`, service accounts may do only what the test allows them to. */
   constructor(
     readonly cluster: Cluster,
     readonly workerUrl: URL,
+    { rights = 'All' }: { rights?: 'All' | 'None' } = {},
   ) {
+    if (rights === 'All') allowEverything(cluster.store);
     this.connection = connectTo(clusterAt(cluster.url), {}, 'test');
     const unsubscribe = cluster.store.subscribe('pods', ({ type, object }) => {
       const { uid = '', name = '', labels = {} } = object.metadata;
@@ -252,8 +256,11 @@ export class TestCluster {
 }
 
 /** Starts a simulated cluster with Squall's kinds and namespace. */
-export async function startTestCluster(workerUrl: URL, options: { nodes?: number } = {}): Promise<TestCluster> {
-  const test = new TestCluster(await startCluster({ nodes: options.nodes ?? 2, simulated: true }), workerUrl);
+export async function startTestCluster(
+  workerUrl: URL,
+  { nodes = 2, ...options }: { nodes?: number; rights?: 'All' | 'None' } = {},
+): Promise<TestCluster> {
+  const test = new TestCluster(await startCluster({ nodes, simulated: true }), workerUrl, options);
   try {
     await installCrds(test.client);
     await ensureNamespace(test.connection);

@@ -71,6 +71,17 @@ export function grantEverywhere(store: Store, account: string, rules: PolicyRule
   });
 }
 
+/** Lets every service account do everything: for tests that are about something else. */
+export function allowEverything(store: Store): void {
+  store.create('clusterrolebindings.rbac.authorization.k8s.io', {
+    apiVersion,
+    kind: 'ClusterRoleBinding',
+    metadata: { name: 'every-account-may-do-everything' },
+    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'cluster-admin' },
+    subjects: [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'Group', name: 'system:serviceaccounts' }],
+  });
+}
+
 function subjectOf(account: string) {
   const [namespace, name] = account.split('/');
   return { kind: 'ServiceAccount', namespace, name };
