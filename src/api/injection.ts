@@ -92,7 +92,8 @@ const targetStatus = object('How far the fault is on one target.', {
     object('progress of a fault that takes its time, such as a drain.', {
       done: count('done is how many pods are gone.'),
       total: count('total is how many were to go.'),
-      refused: count('refused is how often a disruption budget has held back a pod.'),
+      refused: count('refused is how many of them a disruption budget has held back.'),
+      spared: optional(count('spared is how many more would have gone, but are protected.')),
       waiting: optional(string('waiting says what is waited for, such as the pod that is held back.', { max: 256 })),
     }),
   ),
