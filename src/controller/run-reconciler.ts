@@ -4,7 +4,7 @@ import type { DomainEvent, RunDecision } from '../domain/observed.js';
 import { decideRun } from '../domain/run.js';
 import { difference } from '../kubernetes/difference.js';
 import { ApiError } from '../kubernetes/errors.js';
-import { type ObjectReference, podReference } from '../kubernetes/events.js';
+import { type ObjectReference, targetReference } from '../kubernetes/events.js';
 import type { ReconcileResult } from '../kubernetes/queue.js';
 import { type Json, splitKey } from '../kubernetes/resource.js';
 import { type Context, NotLeadingError } from './context.js';
@@ -153,7 +153,7 @@ export class RunReconciler {
       uid,
       ...(namespace && { namespace }),
     };
-    this.context.events.record({ object: pod ? podReference(pod) : self, type, reason, message });
+    this.context.events.record({ object: pod ? targetReference(pod) : self, type, reason, message });
   }
 }
 

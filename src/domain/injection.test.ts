@@ -98,9 +98,12 @@ describe('a one-shot injection', () => {
 describe('an injection that can be taken back', () => {
   const lasting = { oneShot: false, fault: 'freeze' };
 
-  test.each<TargetState>(['Applying', 'Confirmed', 'Failed'])('asks for the end of a fault that is %s', (target) => {
-    expect(decide('Revert', target, lasting).actions).toMatchObject([{ do: 'revert' }]);
-  });
+  test.each<TargetState>(['Applying', 'Confirmed', 'Effective', 'Failed'])(
+    'asks for the end of a fault that is %s',
+    (target) => {
+      expect(decide('Revert', target, { ...lasting, certain: false }).actions).toMatchObject([{ do: 'revert' }]);
+    },
+  );
 
   test('is reverted when that was done, or when its pod is gone', () => {
     for (const result of ['done', 'gone'] as const) {

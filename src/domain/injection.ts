@@ -1,10 +1,40 @@
-import type { Injection, InjectionStatus, Target, TargetState, TargetStatus } from '../api/injection.js';
-import { shortened, timestamp } from './draft.js';
+import type { Injection, InjectionStatus, Target, TargetStatus } from '../api/injection.js';
+import { decideLasting } from './lasting-injection.js';
 import type { DomainEvent } from './observed.js';
 import { isClean } from './progress.js';
+import { entered, type Next, spared } from './target-entry.js';
 
-/** What came of asking for an effect, or for its end, on one target. */
-export type Outcome = { result: 'done' } | { result: 'gone' } | { result: 'refused'; message: string };
+/** What came of asking for an effect, or for its end, on one target. `partly`: a part of it is on nevertheless. */
+export type Outcome =
+  | { result: 'done' }
+  | { result: 'gone' }
+  | { result: 'refused'; message: string; partly?: boolean };
+
+/** What came of asking for an effect; `changed`: nothing was done, for what was recorded of before is not true any more. */
+export type Attempt = Outcome | { result: 'changed' };
+
+/** What came of asking for an end; `conflict` says what was left as somebody else has made it. */
+export type Undone = Outcome & { conflict?: string };
+
+/** What has to be recorded before an effect, or why there can be none. */
+export type Preparation = { result: 'ready'; undo: string } | Exclude<Outcome, { result: 'done' }>;
+
+/** What a look at a target that a fault is on has shown. */
+export interface Sighting {
+  /** The target is not there any more. */
+  gone?: boolean;
+  /** The fault is on it; `false` when somebody else has taken it away. */
+  on: boolean;
+  /** What somebody else has made of it, in words, when it is not on. */
+  instead?: string;
+  /** It was seen to have the effect that the fault promises. */
+  effective: boolean;
+  progress?: NonNullable<TargetStatus['progress']>;
+  /** Why it can't be gone on with, when it takes its time. */
+  refused?: string;
+  /** When the next look is due, in API-server time. */
+  wakeAt: number;
+}
 
 /** What of a target is known now. */
 export interface PresentTarget {
@@ -18,6 +48,8 @@ export interface InjectionObserved {
   injection: Injection;
   fault: string;
   oneShot: boolean;
+  /** Whether its effect shows on the target; otherwise it is that the target is gone. Faults that last always show. */
+  shows: boolean;
   /** Whether the run it belongs to is there and has not finished. */
   runIsLive: boolean;
   /** Whether nothing more may be hit, even before the run has been decided on again; see `isStopping`. */
@@ -27,20 +59,26 @@ export interface InjectionObserved {
    * have been read after it.
    */
   present: ReadonlyMap<string, PresentTarget> | undefined;
+  /** By UID, what this process has read of what is there before the effect; only of what is not recorded yet. */
+  prepared: ReadonlyMap<string, Preparation>;
   /** By UID, what this process's own attempts to apply came to. */
-  outcomes: ReadonlyMap<string, Outcome>;
+  outcomes: ReadonlyMap<string, Attempt>;
   /** By UID, what this process's own attempts to take back came to. */
-  undone: ReadonlyMap<string, Outcome>;
+  undone: ReadonlyMap<string, Undone>;
+  /** By UID, what looks have shown that are not too old; what is not in here is looked at. */
+  sightings: ReadonlyMap<string, Sighting>;
   /** Whether nothing but what `outcomes` says can have been done: false after a restart, or when an attempt got no answer. */
   certain: boolean;
 }
 
+/** Something to do to one target. Doing it twice is doing it once. */
+export interface TargetAction {
+  do: 'prepare' | 'apply' | 'inspect' | 'revert';
+  target: Target;
+}
+
 /** Something to do for an injection. Doing it twice is doing it once. */
-export type InjectionAction =
-  | { do: 'apply'; target: Target }
-  | { do: 'revert'; target: Target }
-  | { do: 'setInjectionState'; state: 'Revert' }
-  | { do: 'deleteInjection' };
+export type InjectionAction = TargetAction | { do: 'setInjectionState'; state: 'Revert' } | { do: 'deleteInjection' };
 
 /** What to do about an injection; the actions come first, and their outcomes go into a second call before the status is written. */
 export interface InjectionDecision {
@@ -53,24 +91,23 @@ export interface InjectionDecision {
 
 /** How soon a fault that could not be taken back is tried again. */
 export const REVERT_RETRY_MILLISECONDS = 5_000;
-
-interface Next {
-  state: TargetState | undefined;
-  message?: string;
-  action?: InjectionAction;
-}
+/** How soon a target is prepared again that changed all the while. */
+const PREPARE_RETRY_MILLISECONDS = 250;
 
 /**
  * Decides what to do about an injection whose effects go through the API server. For every target the intent
- * (`Applying`) is durable before the effect is asked for, and the UID keeps anything else from being hit:
+ * (`Applying`) is durable before the effect is asked for, and the UID keeps anything else from being hit. Of a fault that
+ * is over once it happened:
  *
- *     (nothing) ─▶ Applying ─ asked for ─▶ Confirmed ─ UID is gone ─▶ Effective
+ *     (nothing) ─▶ Applying ─ asked for ─▶ Confirmed ─ UID is gone, or it shows ─▶ Effective
  *         └──────────┴─ gone, or taken back first ─▶ Missed
+ *
+ * `decideLasting` says the same of one that has to be taken back.
  */
 export function decideInjection(observed: InjectionObserved, now: number): InjectionDecision {
   const { injection, runIsLive, oneShot } = observed;
   const status = structuredClone(injection.status ?? {});
-  const decision: InjectionDecision = { status, actions: [], events: [], ...retry(observed, now) };
+  const decision: InjectionDecision = { status, actions: [], events: [], ...nextLook(observed, now) };
   if (!runIsLive && injection.spec.state !== 'Revert') {
     // An effect that no live run owns: nobody else would take it back.
     decision.actions.push({ do: 'setInjectionState', state: 'Revert' });
@@ -80,109 +117,110 @@ export function decideInjection(observed: InjectionObserved, now: number): Injec
   const targets: TargetStatus[] = [];
   for (const target of injection.spec.targets) {
     const before = known.get(target.uid);
-    const next = nextFor(observed, target, before?.state);
-    if (next.action) decision.actions.push(next.action);
-    const entry = before?.state === next.state ? before : entered(target, next, now);
+    const { entry, action } = nextFor(observed, target, before, now);
+    if (action) decision.actions.push({ do: action, target });
     if (entry) targets.push(entry);
-    if (entry !== before) note(decision, observed, target, next);
+    if (entry !== before) note(decision, observed, target, before, entry);
   }
   if (targets.length > 0) decision.status.targets = targets;
   if (!runIsLive && isClean(injection, oneShot)) decision.actions.push({ do: 'deleteInjection' });
   return decision;
 }
 
-function retry({ undone }: InjectionObserved, now: number): { wakeAt?: number } {
-  const isRefused = [...undone.values()].some(({ result }) => result === 'refused');
-  return isRefused ? { wakeAt: now + REVERT_RETRY_MILLISECONDS } : {};
+function nextLook({ undone, outcomes, sightings }: InjectionObserved, now: number): { wakeAt?: number } {
+  const times = [...sightings.values()].map(({ wakeAt }) => wakeAt);
+  if ([...undone.values()].some(({ result }) => result === 'refused')) times.push(now + REVERT_RETRY_MILLISECONDS);
+  if ([...outcomes.values()].some(({ result }) => result === 'changed')) times.push(now + PREPARE_RETRY_MILLISECONDS);
+  return times.length > 0 ? { wakeAt: Math.min(...times) } : {};
 }
 
-function entered(target: Target, next: Next, now: number): TargetStatus | undefined {
-  if (!next.state) return undefined;
-  return {
-    uid: target.uid,
-    state: next.state,
-    time: timestamp(now),
-    ...(next.message && { message: shortened(next.message, 256) }),
-  };
-}
-
-function nextFor(observed: InjectionObserved, target: Target, state: TargetState | undefined): Next {
+function nextFor(observed: InjectionObserved, target: Target, before: TargetStatus | undefined, now: number): Next {
   const { metadata, spec } = observed.injection;
   // Someone wants it gone: that means taken back, and its finalizer keeps it until that is done.
-  switch (metadata.deletionTimestamp ? 'Revert' : spec.state) {
-    case 'Pending':
-      return { state };
-    case 'Apply':
-      return forward(observed, target, state);
-    case 'Revert':
-      return observed.oneShot ? settle(observed, target, state) : backward(observed, target, state);
+  const wanted = metadata.deletionTimestamp ? 'Revert' : spec.state;
+  if (wanted === 'Pending') return { entry: before };
+  if (!observed.oneShot) return decideLasting(observed, target, before, wanted, now);
+  return wanted === 'Apply' ? forward(observed, target, before, now) : settle(observed, target, before, now);
+}
+
+function podOf({ present }: InjectionObserved, { uid }: Target): PresentTarget | undefined {
+  return present?.get(uid);
+}
+
+function forward(observed: InjectionObserved, target: Target, before: TargetStatus | undefined, now: number): Next {
+  const { present, stopping } = observed;
+  if (!present) return { entry: before };
+  const pod = podOf(observed, target);
+  if (before === undefined) {
+    return { entry: stopping ? before : (spared(target, pod, now) ?? entered(target, before, 'Applying', now)) };
   }
+  if (before.state === 'Applying') return apply(observed, target, before, now);
+  return before.state === 'Confirmed' ? awaitEffect(observed, target, before, now) : { entry: before };
 }
 
-function forward(observed: InjectionObserved, target: Target, state: TargetState | undefined): Next {
-  if (!observed.present) return { state };
-  const pod = observed.present.get(target.uid);
-  if (state === undefined) return observed.stopping ? { state } : (spared(pod) ?? { state: 'Applying' });
-  if (state === 'Applying') return apply(observed, target, pod);
-  if (state === 'Confirmed' && !pod && observed.oneShot) return { state: 'Effective' };
-  return { state };
+function awaitEffect(observed: InjectionObserved, target: Target, before: TargetStatus, now: number): Next {
+  const seen = observed.sightings.get(target.uid);
+  if (observed.shows && !seen) return { entry: before, action: 'inspect' };
+  const isEffective = observed.shows ? seen?.effective : observed.present && !podOf(observed, target);
+  return { entry: isEffective ? entered(target, before, 'Effective', now) : before };
 }
 
-/** Why a target that nothing was done to yet is not to be hit any more. */
-function spared(pod: PresentTarget | undefined): Next | undefined {
-  if (!pod || pod.terminating) return { state: 'Missed', message: 'was gone before the fault' };
-  return pod.protected ? { state: 'Missed', message: 'was protected before the fault' } : undefined;
-}
-
-function attempt(observed: InjectionObserved, target: Target, pod: PresentTarget | undefined): Next {
-  const instead = observed.certain || pod?.protected ? spared(pod) : undefined;
+function attempt(observed: InjectionObserved, target: Target, before: TargetStatus, now: number): Next {
+  const pod = podOf(observed, target);
+  const instead = observed.certain || pod?.protected ? spared(target, pod, now) : undefined;
   // What is protected and on its way out may have been hit by an attempt nobody knows the outcome of.
-  if (instead) return observed.certain || !pod?.terminating ? instead : { state: 'Confirmed' };
-  return { state: 'Applying', ...(!observed.stopping && { action: { do: 'apply', target } }) };
+  if (instead)
+    return { entry: observed.certain || !pod?.terminating ? instead : entered(target, before, 'Confirmed', now) };
+  return { entry: before, ...(!observed.stopping && { action: 'apply' }) };
 }
 
-function apply(observed: InjectionObserved, target: Target, pod: PresentTarget | undefined): Next {
+function apply(observed: InjectionObserved, target: Target, before: TargetStatus, now: number): Next {
+  const pod = podOf(observed, target);
   const outcome = observed.outcomes.get(target.uid);
-  if (!outcome) return attempt(observed, target, pod);
-  if (outcome.result === 'done') return { state: 'Confirmed' };
+  if (!outcome || outcome.result === 'changed') return attempt(observed, target, before, now);
+  if (outcome.result === 'done') return { entry: entered(target, before, 'Confirmed', now) };
   const mayBeHit = !observed.certain && (!pod || pod.terminating);
-  if (outcome.result === 'refused' && !mayBeHit) return { state: 'Failed', message: outcome.message };
-  if (observed.certain) return { state: 'Missed', message: 'was gone before the fault' };
-  return { state: 'Confirmed', message: 'was gone when the controller came back; it had been about to be hit' };
+  if (outcome.result === 'refused' && !mayBeHit)
+    return { entry: entered(target, before, 'Failed', now, outcome.message) };
+  if (observed.certain) return { entry: entered(target, before, 'Missed', now, 'was gone before the fault') };
+  const message = 'was gone when the controller came back; it had been about to be hit';
+  return { entry: entered(target, before, 'Confirmed', now, message) };
 }
 
 /** A one-shot fault has nothing to take back; what is settled here is whether an open intent was carried out. */
-function settle(observed: InjectionObserved, target: Target, state: TargetState | undefined): Next {
-  const pod = observed.present?.get(target.uid);
-  if (state === undefined) return { state: 'Missed', message: 'the fault was taken back first' };
-  if (state === 'Confirmed' && observed.present && !pod) return { state: 'Effective' };
-  if (state !== 'Applying' || !observed.present) return { state };
+function settle(observed: InjectionObserved, target: Target, before: TargetStatus | undefined, now: number): Next {
+  const { present, certain, shows } = observed;
+  const missed = () => ({ entry: entered(target, before, 'Missed', now, 'the fault was taken back first') });
+  if (before === undefined) return missed();
+  if (before.state === 'Confirmed') return awaitEffect(observed, target, before, now);
+  if (before.state !== 'Applying') return { entry: before };
   const done = observed.outcomes.get(target.uid)?.result === 'done';
-  if (done || ((!pod || pod.terminating) && !observed.certain)) return { state: 'Confirmed' };
-  return { state: 'Missed', message: 'the fault was taken back first' };
+  if (done) return { entry: entered(target, before, 'Confirmed', now) };
+  if (shows && !certain) {
+    const seen = observed.sightings.get(target.uid);
+    if (!seen) return { entry: before, action: 'inspect' };
+    return seen.on ? { entry: entered(target, before, 'Confirmed', now) } : missed();
+  }
+  if (!present && !shows) return { entry: before };
+  const pod = podOf(observed, target);
+  if (!shows && (!pod || pod.terminating) && !certain) return { entry: entered(target, before, 'Confirmed', now) };
+  return missed();
 }
 
-function backward(observed: InjectionObserved, target: Target, state: TargetState | undefined): Next {
-  if (state === undefined) return { state: 'Missed', message: 'the fault was taken back first' };
-  if (state === 'Missed' || state === 'Reverted') return { state };
-  const outcome = observed.undone.get(target.uid);
-  if (!outcome) return { state, action: { do: 'revert', target } };
-  if (outcome.result === 'refused') return { state: 'Failed', message: outcome.message };
-  return { state: 'Reverted' };
-}
-
-function note(decision: InjectionDecision, { injection, fault }: InjectionObserved, target: Target, next: Next): void {
+function note(
+  decision: InjectionDecision,
+  { injection, fault }: InjectionObserved,
+  target: Target,
+  before: TargetStatus | undefined,
+  entry: TargetStatus | undefined,
+): void {
   const { run, step } = injection.spec;
-  const whose = `step '${step}' of run ${run.namespace}/${run.name}`;
-  if (next.state === 'Confirmed') {
-    decision.events.push({ type: 'Normal', reason: 'FaultInjected', message: `${fault} by ${whose}`, pod: target });
-  }
-  if (next.state === 'Failed') {
-    decision.events.push({
-      type: 'Warning',
-      reason: 'FaultFailed',
-      message: `${fault} by ${whose}: ${next.message}`,
-      pod: target,
-    });
-  }
+  const whose = `${fault} by step '${step}' of run ${run.namespace}/${run.name}`;
+  const tell = (type: DomainEvent['type'], reason: string, message: string) =>
+    decision.events.push({ type, reason, message, pod: target });
+  if (entry?.state === 'Confirmed' && before?.state === 'Applying') tell('Normal', 'FaultInjected', whose);
+  if (entry?.state === 'Failed' && entry.message !== before?.message)
+    tell('Warning', 'FaultFailed', `${whose}: ${entry.message}`);
+  if (entry?.conflict && entry.conflict !== before?.conflict)
+    tell('Warning', 'FaultConflict', `${whose}: ${entry.conflict}`);
 }

@@ -19,6 +19,19 @@ export function podReference(pod: { namespace: string; name: string; uid: string
   return { apiVersion: 'v1', kind: 'Pod', namespace: pod.namespace, name: pod.name, uid: pod.uid };
 }
 
+const apiVersions: Record<string, string> = { Pod: 'v1', Node: 'v1' };
+
+/** The reference of a target for an event; without a kind it is a pod, and what is neither pod nor node is of `apps/v1`. */
+export function targetReference(target: {
+  kind?: string;
+  namespace: string;
+  name: string;
+  uid: string;
+}): ObjectReference {
+  const { kind = 'Pod', namespace, name, uid } = target;
+  return { apiVersion: apiVersions[kind] ?? 'apps/v1', kind, name, uid, ...(namespace !== '' && { namespace }) };
+}
+
 /** One thing that happened to an object. */
 export interface EventInput {
   object: ObjectReference;

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { ExperimentRun } from '../api/experiment-run.js';
 import type { Injection } from '../api/injection.js';
-import type { InjectionAction, InjectionObserved } from '../domain/injection.js';
+import type { InjectionAction, InjectionObserved, TargetAction } from '../domain/injection.js';
 import type { LifeCycleObserved } from '../domain/life-cycle.js';
 import type { Candidate } from '../domain/observed.js';
 import type { Effect } from '../domain/world.js';
@@ -11,7 +11,6 @@ import { ignoring, type Memory, outcomeOf, type Setting } from './simulated-proc
 import type { SimulatedQueue } from './simulated-queue.js';
 
 type Work = Generator<void, void, void>;
-type Attempt = Extract<InjectionAction, { do: 'apply' | 'revert' }>;
 
 /** What the injections of a process share with its run. */
 export interface View {
@@ -49,7 +48,8 @@ export class SimulatedInjections {
     const known = this.#memory.get(metadata.name);
     if (known?.uid === metadata.uid) return known;
     const certain = (status?.targets ?? []).length === 0;
-    const fresh = { uid: metadata.uid, outcomes: new Map(), undone: new Map(), certain };
+    const attempts = { outcomes: new Map(), undone: new Map(), prepared: new Map(), sightings: new Map() };
+    const fresh = { uid: metadata.uid, ...attempts, certain };
     this.#memory.set(metadata.name, fresh);
     return fresh;
   }
@@ -134,8 +134,11 @@ export class SimulatedInjections {
       runIsLive,
       stopping: !run || core.isStopping(run, this.view.seen.halts),
       present: known ? new Map(this.view.podsOf(step).map((pod) => [pod.uid, pod])) : undefined,
+      shows: false,
+      prepared: memory.prepared,
       outcomes: memory.outcomes,
       undone: memory.undone,
+      sightings: memory.sightings,
       certain: memory.certain,
     };
   }
@@ -158,8 +161,23 @@ export class SimulatedInjections {
     }
   }
 
-  #attempt({ metadata, spec }: Injection, memory: Memory, { do: kind, target }: Attempt, seen: Effect['seen']): void {
+  #attempt(
+    { metadata, spec }: Injection,
+    memory: Memory,
+    { do: kind, target }: TargetAction,
+    seen: Effect['seen'],
+  ): void {
     const { cluster, calls } = this.setting;
+    if (kind === 'prepare') {
+      memory.prepared.set(target.uid, { result: 'ready', undo: '[]' });
+      return;
+    }
+    if (kind === 'inspect') {
+      const on = cluster.active.has(`${metadata.name}/${target.uid}`);
+      const gone = !cluster.pods.has(target.uid);
+      memory.sightings.set(target.uid, { on, gone, effective: on, wakeAt: cluster.now + 5_000 });
+      return;
+    }
     const origin = { name: metadata.name, step: spec.step, round: spec.round };
     const perform = () => calls.call('effect', () => cluster.perform(kind, origin, target, seen));
     const outcome = outcomeOf(perform);
@@ -179,6 +197,8 @@ export class SimulatedInjections {
     const { status, wakeAt } = core.decideInjection(observed, cluster.now);
     const { name, resourceVersion } = injection.metadata;
     memory.undone.clear();
+    memory.prepared.clear();
+    for (const [uid, { wakeAt: due }] of memory.sightings) if (due <= cluster.now) memory.sightings.delete(uid);
     if (wakeAt !== undefined) this.view.queue.add(`injection/${name}#retry`, wakeAt);
     if (JSON.stringify(injection.status ?? {}) === JSON.stringify(status)) return;
     yield;

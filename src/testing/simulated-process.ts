@@ -1,7 +1,7 @@
 import type { ExperimentRun } from '../api/experiment-run.js';
 import type { decideAgentInjection } from '../domain/agent-injection.js';
 import type { believed } from '../domain/belief.js';
-import type { decideInjection, Outcome } from '../domain/injection.js';
+import type { Attempt, decideInjection, Outcome, Preparation, Sighting, Undone } from '../domain/injection.js';
 import type { decideLifeCycle } from '../domain/life-cycle.js';
 import type { StepFacts } from '../domain/observed.js';
 import type { decideRun } from '../domain/run.js';
@@ -53,8 +53,10 @@ export interface Setting {
 /** What a process remembers of an injection. */
 export interface Memory {
   uid: string;
-  outcomes: Map<string, Outcome>;
-  undone: Map<string, Outcome>;
+  outcomes: Map<string, Attempt>;
+  undone: Map<string, Undone>;
+  prepared: Map<string, Preparation>;
+  sightings: Map<string, Sighting>;
   certain: boolean;
 }
 
