@@ -129,7 +129,7 @@ export function recover(draft: RunDraft): void {
 
 /** Someone wants it all to end: nothing more is measured. */
 function isStopped(draft: RunDraft): boolean {
-  return draft.found('Halted') || draft.found('AbortedByUser');
+  return draft.found('Halted') || draft.found('AbortedByUser') || draft.found('Superseded');
 }
 
 /** Requests that were sent during the fault and are still under way have a say, within their time. */

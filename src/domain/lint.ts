@@ -216,7 +216,9 @@ export const lint: readonly Invariant[] = [
       const status = justFinished(world);
       const { spec, metadata } = world.run;
       if (!status || (!spec.abort && !metadata.deletionTimestamp)) return undefined;
-      return status.findings?.some(({ reason }) => reason === 'AbortedByUser') ? undefined : `${status.verdict}`;
+      return status.findings?.some(({ reason }) => reason === 'AbortedByUser' || reason === 'Superseded')
+        ? undefined
+        : `${status.verdict}`;
     },
   },
 ];

@@ -66,7 +66,8 @@ function interrupt(draft: RunDraft): void {
   const { run, halts, problems } = draft.observed;
   if (problems.length > 0) draft.find('InvalidTemplate', problems.join('; '));
   if (halts.length > 0) draft.find('Halted', `All experiments are halted by ${halts.join(' and ')}`);
-  if (run.spec.abort) draft.find('AbortedByUser', `Aborted: ${run.spec.abort.reason}`);
+  const { abort } = run.spec;
+  if (abort) draft.find(abort.superseded ? 'Superseded' : 'AbortedByUser', `Aborted: ${abort.reason}`);
   if (run.metadata.deletionTimestamp) draft.find('AbortedByUser', 'The run was deleted');
   if (!draft.status.revertedTime) findAgentTrouble(draft);
   if (draft.condition('Reverted')) return;

@@ -37,8 +37,8 @@ export const agentMutants: readonly Mutant[] = [
   {
     does: 'ignores maxTargets when it takes pods in',
     file: 'domain/follow.ts',
-    from: 'withinBudget(draft, step, inDrawingOrder(fresh, draft.status.seed ?? 0, step.name))',
-    to: 'inDrawingOrder(fresh, draft.status.seed ?? 0, step.name)',
+    from: 'carry(draft, step, room.fit, missing)',
+    to: 'carry(draft, step, fresh, missing)',
     by: ['S3a'],
   },
   {

@@ -1,7 +1,11 @@
 import type { StepSafeguards } from '../../api/safeguards.js';
-import type { SafetyInput, SafetyStep } from './input.js';
+import type { SafetyFacts, SafetyInput, SafetyStep } from './input.js';
 import type { Hit, Meter } from './meter.js';
 import { type PodHit, PodIndex, workloadKey } from './pods-hit.js';
+import { sharedWords, usages } from './usage.js';
+
+/** What is known of the fault of another run. */
+const plainly: SafetyFacts = { fault: '', disrupts: true, removesPods: false };
 
 /** Safeguards, where they stand, and what they are about. */
 interface Bounds {
@@ -97,23 +101,25 @@ function isReplaced(
 function respectDisruptionBudgets({ safeguards, by, covers }: Bounds, input: SafetyInput, index: PodIndex): Meter[] {
   if (safeguards.respectDisruptionBudgets !== true) return [];
   const budgets = new Map(input.disruptionBudgets.map((budget) => [`${budget.namespace}/${budget.name}`, budget]));
+  const costsOf = (lost: readonly PodHit[]) =>
+    [...budgets].map(([account, { pods }]) => ({
+      account,
+      units: lost.flatMap(({ uid }) => (pods.has(uid) ? [uid] : [])),
+    }));
+  const others = usages(input.reservations, (target) => costsOf(target.disrupts ? index.hit(plainly, target) : []));
   return [
     {
       by: by('respectDisruptionBudgets'),
       covers,
       span: 'Group',
-      costs: (hit) => {
-        const lost = podsLost(hit, index);
-        return [...budgets].map(([account, budget]) => ({
-          account,
-          units: lost.flatMap(({ uid }) => (budget.pods.has(uid) ? [uid] : [])),
-        }));
-      },
-      limit: (account) => budgets.get(account)?.allowed ?? 0,
+      costs: (hit) => costsOf(podsLost(hit, index)),
+      limit: (account) => (budgets.get(account)?.allowed ?? 0) - (others.get(account)?.count ?? 0),
       words: (account, used) => {
         const { allowed = 0, unknown } = budgets.get(account) ?? {};
+        const usage = others.get(account);
         const why = unknown ? `, because ${unknown}` : '';
-        return `${used} pods of PodDisruptionBudget ${account} would be taken out of service, and it allows ${allowed} now${why}`;
+        const all = used + (usage?.count ?? 0);
+        return `${all} pods of PodDisruptionBudget ${account} would be taken out of service${sharedWords(used, usage)}, and it allows ${allowed} now${why}`;
       },
     },
   ];
