@@ -121,8 +121,8 @@ export function experimentSpec(faults: readonly FaultMember[], probes: readonly 
       description: optional(string('description says in a sentence what is believed to hold.', { max: 1024 })),
       serviceAccountName: defaulted(
         string(
-          "serviceAccountName of the run's namespace whose rights decide what the experiment may do: every fault, probe and Secret is asked for in its name. Default `default`.",
-          { max: 253, min: 1 },
+          "serviceAccountName of the run's namespace whose rights decide what the experiment may do: every fault and probe is asked for in its name. Default `default`.",
+          { max: 253, min: 1, pattern: '^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$' },
         ),
         'default',
       ),

@@ -14,9 +14,10 @@ import { Controller } from '../controller/controller.js';
 import { experimentRuns, injections, safetyPolicies } from '../controller/resources.js';
 import type { SidecarImage } from '../controller/sidecars/container.js';
 import { Client } from '../kubernetes/client.js';
-import { clusterAt } from '../kubernetes/kubeconfig.js';
+import { type ClusterConfig, clusterAt } from '../kubernetes/kubeconfig.js';
 import { deployments, type Json, type KubeObject, namespaces } from '../kubernetes/resource.js';
 import { createTransport } from '../kubernetes/transport.js';
+import type { AddressPolicy } from '../probes/address-policy.js';
 import { type Cluster, startCluster } from '../sandbox/cluster.js';
 import type { ControllerProcessSettings } from './controller-process.js';
 import { allowEverything } from './identities.js';
@@ -92,6 +93,9 @@ export function startControllerProcess(
 /** How a test's controller is made. */
 export interface TestControllerOptions {
   server?: string;
+  /** As whom it acts; left out: the admin. */
+  as?: ClusterConfig;
+  policy?: AddressPolicy;
   lease?: typeof shortLease;
   qps?: number;
   sidecars?: SidecarImage;
@@ -222,14 +226,14 @@ export class TestCluster {
   controller(options: TestControllerOptions = {}): Controller {
     this.#controllers += 1;
     const identity = `controller-${this.#controllers}`;
-    const { server = this.cluster.url, qps = 200 } = options;
-    const transport = createTransport(clusterAt(server), { userAgent: identity, qps, burst: 2 * qps });
+    const { server = this.cluster.url, as = clusterAt(server), qps = 200 } = options;
+    const transport = createTransport(as, { userAgent: identity, qps, burst: 2 * qps });
     const controller = new Controller({
       client: new Client(transport),
       namespace: this.connection.systemNamespace,
       identity,
       workerUrl: this.workerUrl,
-      policy: { blockLoopback: false, blocked: [] },
+      policy: options.policy ?? { blockLoopback: false, blocked: [] },
       log: pino({ level: 'silent' }),
       lease: options.lease ?? shortLease,
       ...(options.sidecars && { sidecars: options.sidecars }),
