@@ -2,7 +2,8 @@ import { type ExperimentSpec, experimentKind, experimentSpec } from './api/exper
 import { type RunSpec, runKind, runSpec } from './api/experiment-run.js';
 import { injectionKind } from './api/injection.js';
 import type { Kind } from './api/kind.js';
-import { safetyPolicyKind } from './api/safety-policy.js';
+import { type SafetyPolicySpec, safetyPolicyKind } from './api/safety-policy.js';
+import { checkCalendar, checkSchedule } from './domain/schedule/check.js';
 import { faults } from './faults/index.js';
 import { probes } from './probes/index.js';
 import { formatDuration, parseDuration } from './stats/duration.js';
@@ -21,11 +22,13 @@ export function problemText({ path, message }: SpecProblem): string {
 }
 
 /**
- * What the schema can't say of an experiment: expressions that don't compile, patterns that are none. `root` is where
+ * What the schema can't say of an experiment: expressions that don't compile, patterns that are none, times that never come. `root` is where
  * the experiment's spec stands in the object.
  */
 export function checkExperiment(spec: ExperimentSpec, root: (string | number)[]): SpecProblem[] {
-  return [...checkHypothesis(spec, root), ...checkMethod(spec, root), ...checkTimeout(spec, root)];
+  const due = spec.schedule ? checkSchedule(spec.schedule, Date.now()) : [];
+  const onSchedule = due.map(({ path, message }) => ({ path: [...root, 'schedule', ...path], message }));
+  return [...checkHypothesis(spec, root), ...checkMethod(spec, root), ...checkTimeout(spec, root), ...onSchedule];
 }
 
 /** A run whose faults last longer than it may could never pass. */
@@ -77,5 +80,9 @@ export const kinds: readonly Kind[] = [
   experimentKind(spec, (value) => checkExperiment(value as ExperimentSpec, ['spec'])),
   runKind(runSpec(spec), (value) => checkExperiment((value as RunSpec).template, ['spec', 'template'])),
   injectionKind(faults),
-  safetyPolicyKind,
+  {
+    ...safetyPolicyKind,
+    check: (value) =>
+      checkCalendar(value as SafetyPolicySpec).map(({ path, message }) => ({ path: ['spec', ...path], message })),
+  },
 ];
