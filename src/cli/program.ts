@@ -26,6 +26,7 @@ export function createProgram(io: Io, run: (code: Promise<number>) => void): Com
       '\nExit codes: 0 passed, 1 failed, 2 usage error or invalid manifest, 3 inconclusive, 4 aborted, 5 error.',
     );
   addManifestVerbs(program, io, run);
+  addPlanVerbs(program, io, run);
   addRunVerbs(program, io, run);
   addInstallVerbs(program, io, run);
   addServerVerbs(program, io, run);
@@ -42,6 +43,27 @@ function addManifestVerbs(program: Command, io: Io, run: Run): void {
     .addOption(new Option('-o, --output <format>', 'print the problems as JSON').choices(['json']))
     .action((paths: string[], options) =>
       run(import('./validate.js').then(({ validateCommand }) => validateCommand(paths, options, io))),
+    );
+}
+
+function addPlanVerbs(program: Command, io: Io, run: Run): void {
+  program
+    .command('plan')
+    .description(
+      'say what experiments would do, and touch nothing: targets, pods lost at worst, rights that are missing',
+    )
+    .argument('<file|dir...>', 'manifests of Experiments or ExperimentRuns, or - for standard input')
+    .addOption(
+      new Option('-o, --output <format>', 'print more, or in another form').choices(['wide', 'json', 'markdown']),
+    )
+    .option('--snapshot <file>', 'plan for a cluster as `squall snapshot` has written it, or - for standard input')
+    .option(
+      '--seed <number>',
+      'draw the targets that a run with this seed would draw',
+      wholeNumber(0, Number.MAX_SAFE_INTEGER),
+    )
+    .action((paths: string[], _options, command: Command) =>
+      run(import('./plan/command.js').then(({ planCommand }) => planCommand(paths, command.optsWithGlobals(), io))),
     );
 }
 

@@ -208,6 +208,11 @@ export function funnel({
   return `${candidates} of ${matched}${words === '' ? '' : `: ${words}`}`;
 }
 
+/** Why a filter removes what it removes, such as `not Ready`. */
+export function removalWords(name: keyof Removed): string {
+  return filters.find((filter) => filter.name === name)?.words ?? name;
+}
+
 /** What the filters removed, such as `12 not Ready, 2 terminating`; empty when that is nothing. */
 export function removedWords(removed: Removed): string {
   const parts = filters

@@ -36,6 +36,11 @@ export function checkObject(object: Record<string, unknown>, kind: Kind): Object
   return [...problems, ...(kind.check?.(applied.object.spec) ?? [])];
 }
 
+/** An object of ours as the API server would store it, with all defaults; `kind` is that of the object. */
+export function withDefaults(object: Record<string, unknown>, kind: Kind): Record<string, unknown> {
+  return checkerOf(kind).compiled.apply(object).object;
+}
+
 function checkerOf(kind: Kind): Checker {
   let checker = checkers.get(kind);
   if (!checker) {
