@@ -2,7 +2,7 @@ import type { Step } from '../api/experiment.js';
 import type { ExperimentRun } from '../api/experiment-run.js';
 import type { Candidate, NodeFacts, RunObserved, StepFacts } from '../domain/observed.js';
 import type { Survey } from '../domain/survey.js';
-import type { Fault } from '../faults/fault.js';
+import { type Fault, isDisruptive } from '../faults/fault.js';
 import { faultOf } from '../faults/index.js';
 import { parseDuration } from '../stats/duration.js';
 import { plansFor } from './agent-plans.js';
@@ -21,7 +21,7 @@ export function factsOf(step: Step): StepFacts {
     oneShot: fault.oneShot,
     by: fault.by,
     removesPods: fault.by === 'ApiServer' && fault.removesPods,
-    disrupts: fault.disrupts,
+    disrupts: isDisruptive(fault, params),
     ...(every !== undefined && { repeatEveryMilliseconds: parseDuration(every) }),
     ...(scalesTo && { scalesTo }),
   };

@@ -2,6 +2,7 @@ import type { ExperimentRun } from '../api/experiment-run.js';
 import type { Injection } from '../api/injection.js';
 import { holdingOf } from '../domain/reservations.js';
 import type { Holding, Reservation } from '../domain/survey.js';
+import { isDisruptive } from '../faults/fault.js';
 import { faultOf } from '../faults/index.js';
 import type { Caches } from './caches.js';
 
@@ -53,9 +54,13 @@ export class Ledger {
     const run = injections[0]?.spec.run ?? { namespace: '', name: '', uid: '' };
     const cached = this.caches.runs.get(run.namespace, run.name);
     const live = cached?.uid === run.uid && !cached.finished ? cached.run : undefined;
-    const facts = Object.fromEntries(injections.map(({ spec }) => [spec.step, faultOf(spec).fault]));
+    const facts = Object.fromEntries(injections.map(({ spec }) => [spec.step, effectsOf(faultOf(spec))]));
     // Its status may be anybody's; without it, everything counts that is not certainly off.
     const status = live ? {} : { finishTime: 'over' };
     return { run, ...holdingOf({ method: live?.spec.template.method ?? [], status, facts }, injections) };
   }
+}
+
+function effectsOf({ fault, params }: ReturnType<typeof faultOf>): { oneShot: boolean; disrupts: boolean } {
+  return { oneShot: fault.oneShot, disrupts: isDisruptive(fault, params) };
 }

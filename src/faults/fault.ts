@@ -9,6 +9,8 @@ export interface Need {
   group: string;
   resource: string;
   verbs: string[];
+  /** Only with such parameters does the service account need it; undefined: always. */
+  when?: (params: unknown) => boolean;
 }
 
 /** Something wrong with a fault that its schema can't say. `path` starts in the step: `['processKill', 'pattern']`. */
@@ -33,7 +35,7 @@ interface Common<Params> {
    * It takes pods out of service, so that safeguards count them as lost: the targets themselves, or what they hold. What
    * evicts is not meant, for the API server checks budgets there.
    */
-  disrupts: boolean;
+  disrupts: boolean | ((params: Params) => boolean);
   /** Its effect is over once it happened: there is nothing to take back. Others need the step to have a `duration`. */
   oneShot: boolean;
   /** The rights it takes to carry it out: the controller's, and for faults of the API server also the service account's. */
@@ -71,4 +73,9 @@ export type Fault<Params = unknown> = ApiFault<Params> | AgentFault<Params>;
 /** Checks that the parts of a fault fit together, and forgets the type of its parameters. */
 export function fault<Params>(definition: Fault<Params>): Fault {
   return definition as Fault;
+}
+
+/** Whether a fault with these parameters takes pods out of service; see `disrupts`. */
+export function isDisruptive({ disrupts }: Fault, params: unknown): boolean {
+  return typeof disrupts === 'function' ? disrupts(params) : disrupts;
 }

@@ -1,10 +1,14 @@
 import { containerKill } from './container-kill.js';
 import type { Fault } from './fault.js';
 import { network } from './network.js';
+import { nodeCordon } from './node-cordon.js';
+import { nodeTaint } from './node-taint.js';
 import { partition } from './partition.js';
 import { podKill } from './pod-kill.js';
 import { processKill } from './process-kill.js';
 import { processPause } from './process-pause.js';
+import { rolloutRestart } from './rollout-restart.js';
+import { scale } from './scale.js';
 
 /** Every fault that works, in the order of the documentation. */
 export const faults: readonly Fault[] = [
@@ -14,6 +18,10 @@ export const faults: readonly Fault[] = [
   processPause, // processes that hang
   network, // packets late, lost, few
   partition, // no packets at all
+  nodeCordon, // nodes that take no new pods
+  nodeTaint, // nodes that take some pods no more
+  scale, // more pods, or fewer
+  rolloutRestart, // pods made anew, at their own pace
 ];
 
 /** Whether the fault that is asked for is over once it happened. One that this version does not know is never put on. */
