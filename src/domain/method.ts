@@ -2,6 +2,7 @@ import type { Step } from '../api/experiment.js';
 import type { StepStatus } from '../api/experiment-run.js';
 import { parseDuration } from '../stats/duration.js';
 import { LOOK_MILLISECONDS, type RunDraft } from './draft.js';
+import { findNotHeldBack } from './drain-result.js';
 import { follow } from './follow.js';
 import { groups } from './groups.js';
 import { conclude, count, type KnownTarget, note, recordedInjections, takenBack, targetStates } from './progress.js';
@@ -208,7 +209,7 @@ function awaitRevert(draft: RunDraft, step: Step, status: StepStatus): void {
   status.state = 'Done';
   status.endTime = draft.time;
   conclude(status, draft.injectionsOf(step.name));
-  if (status.effective > 0) return;
+  if (findNotHeldBack(draft, step) || status.effective > 0) return;
   const why =
     status.hit === 0 ? 'no target was hit' : `none of ${status.hit} targets showed the effect${unmet(status)}`;
   draft.find(

@@ -56,6 +56,8 @@ export interface StepFacts {
   repeatEveryMilliseconds?: number;
   /** How many pods it leaves of the workload that it is put on; undefined: it does not change how many there are. */
   scalesTo?: { count: number } | { percent: number };
+  /** Disruption budgets are to hold it back on every target; where it goes through the hypothesis is violated. */
+  heldBack?: true;
 }
 
 /** What is known of a node that agents are needed on. Times in milliseconds since the epoch, in API-server time. */

@@ -2,6 +2,7 @@ import type { Step } from '../api/experiment.js';
 import type { StepStatus } from '../api/experiment-run.js';
 import { type Injection, isCertainlyOff, type TargetState } from '../api/injection.js';
 import { type RunDraft, shortened } from './draft.js';
+import { drainNotes } from './drain-result.js';
 
 /** One target of an injection; `state` is undefined while nothing was recorded of it. */
 export interface KnownTarget {
@@ -60,7 +61,7 @@ export function tally(states: readonly KnownTarget[]): { hit: KnownTarget[]; eff
   return { hit: states.filter((target) => target.hit), effective: new Set(effective).size };
 }
 
-/** Sums up what agents have seen of a step's fault, once it is off: their injections do not outlive the run. */
+/** Sums up what was seen of a step's fault, once it is off: their injections do not outlive the run. */
 export function conclude(status: StepStatus, injections: readonly Injection[]): void {
   const targets = injections.flatMap((injection) => (injection.spec.agent ? (injection.status?.targets ?? []) : []));
   const sums: Record<string, number> = {};
@@ -77,6 +78,7 @@ export function conclude(status: StepStatus, injections: readonly Injection[]): 
   }
   if (proxied > 0)
     note(status, `on ${proxied} of ${status.targets} targets a proxy delayed TCP connections, only new ones`);
+  for (const words of drainNotes(injections)) note(status, words);
 }
 
 /** Adds to what is worth knowing of a step. */

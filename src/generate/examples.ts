@@ -1,4 +1,5 @@
 import type { JsonSchema } from '../api/schema.js';
+import type { TargetKind } from '../api/targets.js';
 import type { Fault } from '../faults/fault.js';
 
 const template = {
@@ -73,11 +74,18 @@ export const kindExamples: Readonly<Record<string, object>> = {
   },
 };
 
+const targetExamples: Readonly<Record<TargetKind, object>> = {
+  pods: { selector: { matchLabels: { app: 'checkout' } } },
+  nodes: { selector: { matchLabels: { pool: 'blue' } } },
+  workloads: { kind: 'Deployment', names: ['checkout'] },
+  zones: { names: ['europe-west2-a'] },
+};
+
 /** A step with a fault, as it stands in an Experiment. */
-export function faultExample({ name, example, schema, oneShot }: Fault): object {
+export function faultExample({ name, example, schema, oneShot, targets: [kind = 'pods'] }: Fault): object {
   const fault = {
     [name]: withoutDefaults(schema.json, example as object),
-    targets: { pods: { selector: { matchLabels: { app: 'checkout' } } } },
+    targets: { [kind]: targetExamples[kind] },
     ...(!oneShot && { duration: '5m' }),
   };
   return {
