@@ -1,4 +1,4 @@
-import type { KubeObject, Store } from '../store/types.js';
+import type { Json, KubeObject, Store } from '../store/types.js';
 import { createEventRecorder, type EventRecorder } from './events.js';
 import { createObjectIndex, type ObjectIndex } from './object-index.js';
 import { controllerOf, isTerminating, keyOf } from './objects.js';
@@ -12,6 +12,8 @@ export interface ControllerContext {
   podsByController: ObjectIndex;
   podsByNamespace: ObjectIndex;
   podsByNode: ObjectIndex;
+  /** The pods with a required anti-affinity, by the namespace it is about; under `everywhere` when it names others. */
+  podsWithAntiAffinity: ObjectIndex;
   replicaSetsByController: ObjectIndex;
   stop(): void;
 }
@@ -23,6 +25,7 @@ export function createControllerContext(store: Store): ControllerContext {
     podsByController: createObjectIndex(store, 'pods', byController),
     podsByNamespace: createObjectIndex(store, 'pods', (pod) => pod.metadata.namespace),
     podsByNode: createObjectIndex(store, 'pods', (pod) => pod.spec.nodeName || undefined),
+    podsWithAntiAffinity: createObjectIndex(store, 'pods', antiAffinityReach),
     replicaSetsByController: createObjectIndex(store, 'replicasets.apps', byController),
   };
   const stop = () => {
@@ -31,6 +34,15 @@ export function createControllerContext(store: Store): ControllerContext {
     }
   };
   return { store, recorder: (component) => createEventRecorder(store, component), ...indexes, stop };
+}
+
+/** Where `podsWithAntiAffinity` keeps pods whose terms reach beyond their own namespace. */
+export const everywhere = '*';
+
+function antiAffinityReach({ metadata, spec }: KubeObject): string | undefined {
+  const terms = spec.affinity?.podAntiAffinity?.requiredDuringSchedulingIgnoredDuringExecution ?? [];
+  const wide = terms.some(({ namespaces, namespaceSelector }: Json) => namespaceSelector || namespaces?.length > 0);
+  return terms.length === 0 ? undefined : wide ? everywhere : metadata.namespace;
 }
 
 /** Where an index by controller keeps a namespace's objects that no controller owns. */

@@ -11,7 +11,11 @@ const hashLabel = 'controller-revision-hash';
 const daemonTolerations = [
   { key: 'node.kubernetes.io/not-ready', operator: 'Exists', effect: 'NoExecute' },
   { key: 'node.kubernetes.io/unreachable', operator: 'Exists', effect: 'NoExecute' },
-  { key: 'node.kubernetes.io/unschedulable', operator: 'Exists', effect: 'NoSchedule' },
+  ...['disk-pressure', 'memory-pressure', 'pid-pressure', 'unschedulable'].map((condition) => ({
+    key: `node.kubernetes.io/${condition}`,
+    operator: 'Exists',
+    effect: 'NoSchedule',
+  })),
 ];
 
 /** Keeps one pod on every node that the template allows. */
@@ -38,11 +42,11 @@ export function daemonSetController(context: ControllerContext): Controller {
     for (const node of store.list('nodes')) {
       const pods = byNode.get(node.metadata.name) ?? [];
       byNode.delete(node.metadata.name);
-      const wanted = wants(set, node);
-      if (wanted && pods.length === 0) {
+      const { shouldRun, mayStay } = wishes(set, node);
+      if (shouldRun && pods.length === 0) {
         createDaemon(set, node.metadata.name, hash);
       }
-      for (const pod of pods.slice(wanted ? 1 : 0).concat(pods.slice(0, 1).filter(isFinished))) {
+      for (const pod of pods.slice(mayStay ? 1 : 0).concat(pods.slice(0, 1).filter(isFinished))) {
         remove(set, pod);
       }
     }
@@ -70,7 +74,7 @@ export function daemonSetController(context: ControllerContext): Controller {
     }
     const pods = claimPods(context, set).filter(isActive);
     const old = pods.filter((pod) => pod.metadata.labels?.[hashLabel] !== hash);
-    const desired = store.list('nodes').filter((node) => wants(set, node)).length;
+    const desired = store.list('nodes').filter((node) => wishes(set, node).shouldRun).length;
     const limit = scaledValue(set.spec.updateStrategy?.rollingUpdate?.maxUnavailable ?? 1, desired, 'up');
     const { available } = countReady(pods, set.spec.minReadySeconds);
     for (const pod of old.slice(0, Math.max(0, limit - (desired - available)))) {
@@ -94,7 +98,9 @@ export function daemonSetController(context: ControllerContext): Controller {
   }
 
   function updateStatus(set: KubeObject, hash: string): number | undefined {
-    const nodes = new Set(store.list('nodes').flatMap((node) => (wants(set, node) ? [node.metadata.name] : [])));
+    const nodes = new Set(
+      store.list('nodes').flatMap((node) => (wishes(set, node).shouldRun ? [node.metadata.name] : [])),
+    );
     const all = claimPods(context, set).filter(isActive);
     const pods = all.filter((pod) => nodes.has(nodeOf(pod)));
     const { ready, available, wakeMilliseconds } = countReady(pods, set.spec.minReadySeconds);
@@ -125,14 +131,21 @@ export function daemonSetController(context: ControllerContext): Controller {
   };
 }
 
-/** Whether the set has a pod on the node. A cordon does not matter to it, other taints do. */
-function wants(set: KubeObject, node: KubeObject): boolean {
+/**
+ * Whether the set starts a pod on the node, and whether one that is there stays (k8s `NodeShouldRunDaemonPod`): a cordon
+ * does not matter to it, a `NoSchedule` taint keeps new pods off, and a `NoExecute` taint drives out those that run.
+ */
+function wishes(set: KubeObject, node: KubeObject): { shouldRun: boolean; mayStay: boolean } {
   const spec = set.spec.template.spec;
   const pod = { spec: { ...spec, tolerations: [...(spec.tolerations ?? []), ...daemonTolerations] } } as KubeObject;
-  const repelled = (node.spec?.taints ?? []).some(
-    (taint: Json) => ['NoSchedule', 'NoExecute'].includes(taint.effect) && !tolerates(pod, taint),
-  );
-  return !repelled && matchesNode(node, pod);
+  if (!matchesNode(node, pod)) {
+    return { shouldRun: false, mayStay: false };
+  }
+  const effects = (node.spec?.taints ?? [])
+    .filter((taint: Json) => !tolerates(pod, taint))
+    .map(({ effect }: Json) => effect);
+  const mayStay = !effects.includes('NoExecute');
+  return { shouldRun: mayStay && !effects.includes('NoSchedule'), mayStay };
 }
 
 /** The node a daemon pod is on, or is meant for while it waits for the scheduler. */

@@ -33,6 +33,11 @@ export function disruptionController({ store, podsByNamespace }: ControllerConte
     const pods = [...podsByNamespace.get(namespace ?? '').values()].filter(
       (pod) => isActive(pod) && matchesSelector(budget.spec.selector, pod.metadata.labels),
     );
+    const orphan = pods.find(hasUnknownController);
+    if (orphan !== undefined && countsOwners(budget)) {
+      reportFailure(budget, `found no controllers for pod ${JSON.stringify(orphan.metadata.name)}`);
+      return undefined;
+    }
     const { expected, desired } = wantedHealthy(budget, pods);
     const disrupted = evictionsUnderWay(budget, pods);
     const healthy = pods.filter((pod) => isReady(pod) && disrupted[pod.metadata.name] === undefined).length;
@@ -58,6 +63,19 @@ export function disruptionController({ store, podsByNamespace }: ControllerConte
     return Object.keys(disrupted).length > 0 ? evictionPatienceMilliseconds : undefined;
   }
 
+  /** As the real one's `failSafe`: a budget that can't be worked out allows nothing. */
+  function reportFailure(budget: KubeObject, message: string): void {
+    store.update('poddisruptionbudgets.policy', budget.metadata.namespace, budget.metadata.name, (draft) => {
+      draft.status = { ...draft.status, disruptionsAllowed: 0 };
+      setCondition(draft.status, { type: 'DisruptionAllowed', status: 'False', reason: 'SyncFailed', message });
+    });
+  }
+
+  /** Owned by a controller whose replicas can't be looked up: a DaemonSet, a Job, or one that is gone. */
+  function hasUnknownController(pod: KubeObject): boolean {
+    return controllerOf(pod) !== undefined && ownerScale(pod) === undefined;
+  }
+
   function wantedHealthy({ spec }: KubeObject, pods: KubeObject[]): { expected: number; desired: number } {
     if (spec.maxUnavailable !== undefined && spec.maxUnavailable !== null) {
       const expected = expectedFromOwners(pods);
@@ -71,16 +89,14 @@ export function disruptionController({ store, podsByNamespace }: ControllerConte
   /** The sum of what the pods' owners want: a percentage of the pods that happen to be there would shrink with losses. */
   function expectedFromOwners(pods: KubeObject[]): number {
     const scales = new Map<string, number>();
-    let unowned = 0;
     for (const pod of pods) {
       const scale = ownerScale(pod);
-      if (scale === undefined) {
-        unowned += 1;
-      } else {
+      // Pods that nobody owns count for nothing here, as in a real cluster.
+      if (scale !== undefined) {
         scales.set(scale.uid, scale.replicas);
       }
     }
-    return unowned + [...scales.values()].reduce((sum, replicas) => sum + replicas, 0);
+    return [...scales.values()].reduce((sum, replicas) => sum + replicas, 0);
   }
 
   function ownerScale(pod: KubeObject): { uid: string; replicas: number } | undefined {
@@ -119,6 +135,11 @@ export function disruptionController({ store, podsByNamespace }: ControllerConte
     },
     reconcile,
   };
+}
+
+/** Whether the budget is a share of what the owners of its pods want, rather than a number of pods. */
+function countsOwners({ spec }: KubeObject): boolean {
+  return (spec.maxUnavailable ?? undefined) !== undefined || typeof spec.minAvailable === 'string';
 }
 
 /** The evictions granted whose pods still look healthy, so that the same permission is not given twice. */

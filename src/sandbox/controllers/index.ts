@@ -1,4 +1,5 @@
 import type { Store } from '../store/types.js';
+import { clusterRoleController } from './cluster-role.js';
 import { createControllerContext } from './context.js';
 import { type Controller, runController } from './controller.js';
 import { daemonSetController } from './daemon-set.js';
@@ -9,6 +10,7 @@ import { startGarbageCollector } from './garbage-collector.js';
 import { jobController } from './job.js';
 import { namespaceController } from './namespace.js';
 import { nodeLifecycleController } from './node-lifecycle.js';
+import { podAutoscalerController } from './pod-autoscaler.js';
 import { podGarbageController } from './pod-garbage.js';
 import { replicaSetController } from './replica-set.js';
 import { schedulerController } from './scheduler.js';
@@ -29,7 +31,9 @@ export function startControllers(store: Store): () => void {
     nodeLifecycleController(context),
     endpointsController(context),
     disruptionController(context),
+    podAutoscalerController(context),
     podGarbageController(context),
+    clusterRoleController(context),
   ];
   const stops = controllers.map((controller) => runController(store, controller));
   stops.push(startGarbageCollector(store), scheduler.stop, context.stop);

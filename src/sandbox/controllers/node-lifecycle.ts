@@ -17,11 +17,14 @@ const notReady = { key: 'node.kubernetes.io/not-ready', effect: 'NoExecute' };
 export function nodeLifecycleController(context: ControllerContext): Controller {
   const { store, podsByNode } = context;
   const recorder = context.recorder('node-controller');
+  /** By node, then by the uid of a pod: when the pod first had to stand a `NoExecute` taint, in milliseconds. */
+  const standing = new Map<string, Map<string, number>>();
 
   function reconcile(key: string): number | undefined {
     const [, name] = splitKey(key);
     const node = store.get('nodes', undefined, name);
     if (node === undefined) {
+      standing.delete(name);
       return undefined;
     }
     const checked = updateNode(node);
@@ -54,18 +57,39 @@ export function nodeLifecycleController(context: ControllerContext): Controller 
 
   /** Returns when the next toleration runs out, in milliseconds. */
   function evictIntolerant(node: KubeObject): number | undefined {
+    const { name } = node.metadata;
     const taints: Json[] = (node.spec?.taints ?? []).filter((taint: Json) => taint.effect === 'NoExecute');
+    const before = standing.get(name);
+    standing.delete(name);
+    if (taints.length === 0) {
+      return undefined;
+    }
+    const since = new Map<string, number>();
+    standing.set(name, since);
     let wake: number | undefined;
-    for (const pod of taints.length === 0 ? [] : [...podsByNode.get(node.metadata.name).values()]) {
-      const left = Math.min(...taints.map((taint) => toleratedFor(pod, taint)));
+    for (const pod of [...podsByNode.get(name).values()]) {
+      const { uid } = pod.metadata;
+      const start = before?.get(uid) ?? Date.now();
+      since.set(uid, start);
+      const left = start + tolerationOf(pod, taints) - Date.now();
       if (left <= 0 && !isTerminating(pod)) {
-        recorder.normal(pod, 'TaintManagerEviction', `Marking for deletion Pod ${keyOf(pod)}`);
-        store.delete('pods', pod.metadata.namespace, pod.metadata.name, { preconditions: { uid: pod.metadata.uid } });
+        evict(pod);
       } else if (left > 0 && Number.isFinite(left)) {
         wake = Math.min(left, wake ?? left);
       }
     }
     return wake;
+  }
+
+  function evict(pod: KubeObject): void {
+    const { namespace, name, uid } = pod.metadata;
+    recorder.normal(pod, 'TaintManagerEviction', `Marking for deletion Pod ${keyOf(pod)}`);
+    store.update('pods', namespace, name, (draft) => {
+      const message = 'Taint manager: deleting due to NoExecute taint';
+      const reason = 'DeletionByTaintManager';
+      setCondition(draft.status, { type: 'DisruptionTarget', status: 'True', reason, message });
+    });
+    store.delete('pods', namespace, name, { preconditions: { uid } });
   }
 
   return {
@@ -81,14 +105,13 @@ export function nodeLifecycleController(context: ControllerContext): Controller 
   };
 }
 
-/** For how many more milliseconds the pod stands the taint; infinite when for ever. */
-function toleratedFor(pod: KubeObject, taint: Json): number {
-  const limits = tolerationsFor(pod, taint).map(
-    (toleration) => toleration.tolerationSeconds ?? Number.POSITIVE_INFINITY,
-  );
-  const since =
-    taint.timeAdded === undefined ? Date.parse(pod.metadata.creationTimestamp) : Date.parse(taint.timeAdded);
-  return limits.length === 0 ? 0 : since + Math.min(...limits) * 1000 - Date.now();
+/** For how many milliseconds in all the pod stands the taints: 0 when it does not, infinite when for ever. */
+function tolerationOf(pod: KubeObject, taints: readonly Json[]): number {
+  const seconds = taints.map((taint) => {
+    const [toleration] = tolerationsFor(pod, taint);
+    return toleration === undefined ? 0 : (toleration.tolerationSeconds ?? Number.POSITIVE_INFINITY);
+  });
+  return Math.max(0, Math.min(...seconds)) * 1000;
 }
 
 function setTaint(node: KubeObject, { key, effect }: { key: string; effect: string }, wanted: boolean): void {

@@ -8,13 +8,25 @@ export function nodeRefusal(node: KubeObject, pod: KubeObject): string | undefin
   if (node.spec?.unschedulable && !tolerates(pod, unschedulableTaint)) {
     return 'node(s) were unschedulable';
   }
-  const taint = (node.spec?.taints ?? []).find(
-    (one: Json) => ['NoSchedule', 'NoExecute'].includes(one.effect) && !tolerates(pod, one),
-  );
+  const taint = untolerated(node, pod);
   if (taint !== undefined) {
     return `node(s) had untolerated taint {${taint.key}: ${taint.value ?? ''}}`;
   }
   return matchesNode(node, pod) ? undefined : "node(s) didn't match Pod's node affinity/selector";
+}
+
+/** The first taint that keeps the pod off the node; undefined when there is none. */
+export function untolerated(node: KubeObject, pod: KubeObject): Json {
+  return (node.spec?.taints ?? []).find(
+    (taint: Json) => ['NoSchedule', 'NoExecute'].includes(taint.effect) && !tolerates(pod, taint),
+  );
+}
+
+/** How many taints ask for the pod to be elsewhere if there is room. */
+export function unwelcome(node: KubeObject, pod: KubeObject): number {
+  return (node.spec?.taints ?? []).filter(
+    (taint: Json) => taint.effect === 'PreferNoSchedule' && !tolerates(pod, taint),
+  ).length;
 }
 
 /** Whether one of the pod's tolerations covers the taint. */

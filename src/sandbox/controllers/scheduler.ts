@@ -12,7 +12,7 @@ import {
   podRequests,
   removePod,
 } from './scheduler-resources.js';
-import { nodeRefusal } from './scheduler-rules.js';
+import { nodeRefusal, unwelcome } from './scheduler-rules.js';
 import { topologyRules } from './scheduler-topology.js';
 
 /** As many nodes as are compared for one pod, once so many would take it (like `percentageOfNodesToScore`). */
@@ -91,7 +91,13 @@ export function schedulerController(context: ControllerContext): Controller & { 
     const { siblings, cpu, memory, pods } = usageOf(node.metadata.name);
     const mine = siblings.get(controllerOf(pod)?.uid ?? '') ?? 0;
     const capacity = capacityOf(node);
-    return mine * 1_000 + (cpu / capacity.cpu) * 10 + (memory / capacity.memory) * 10 + pods / 1_000;
+    return (
+      unwelcome(node, pod) * 1_000_000 +
+      mine * 1_000 +
+      (cpu / capacity.cpu) * 10 +
+      (memory / capacity.memory) * 10 +
+      pods / 1_000
+    );
   }
 
   function bind(pod: KubeObject, node: string): void {

@@ -138,6 +138,11 @@ export const BUILT_IN_SHAPES: Record<string, string> = {
   DisruptionBudgetSpec: `minAvailable:x selector:LabelSelector! maxUnavailable:x unhealthyPodEvictionPolicy:s`,
   DisruptionBudgetStatus: `observedGeneration:i disruptedPods:{t} disruptionsAllowed:i currentHealthy:i desiredHealthy:i
     expectedPods:i conditions:[Condition/type]`,
+  HorizontalPodAutoscaler: `${OBJECT} spec:AutoscalerSpec status:AutoscalerStatus`,
+  AutoscalerSpec: 'scaleTargetRef:ScaleTarget minReplicas:i maxReplicas:i metrics:[any] behavior:any',
+  ScaleTarget: 'kind:s name:s apiVersion:s',
+  AutoscalerStatus: `observedGeneration:i lastScaleTime:t currentReplicas:i desiredReplicas:i currentMetrics:[any]
+    conditions:[Condition/type]`,
   Eviction: `${OBJECT} deleteOptions:any`,
   Binding: `${OBJECT} target:ObjectReference`,
   Scale: `${OBJECT} spec:ScaleSpec status:any`,

@@ -17,6 +17,7 @@ const DEFAULTERS: Record<ResourceName, Defaulter> = {
   'daemonsets.apps': defaultDaemonSet,
   'jobs.batch': defaultJob,
   'poddisruptionbudgets.policy': defaultStatus,
+  'horizontalpodautoscalers.autoscaling': defaultAutoscaler,
   'networkpolicies.networking.k8s.io': defaultNetworkPolicy,
   'customresourcedefinitions.apiextensions.k8s.io': defaultDefinition,
   'rolebindings.rbac.authorization.k8s.io': defaultBinding,
@@ -156,6 +157,16 @@ function workloadSpec(object: KubeObject): Json {
     defaultPodSpec(object.spec.template.spec);
   }
   return object.spec;
+}
+
+function defaultAutoscaler(autoscaler: KubeObject): void {
+  autoscaler.status ??= {};
+  if (!isRecord(autoscaler.spec)) {
+    return;
+  }
+  autoscaler.spec.minReplicas ??= 1;
+  const target = { type: 'Utilization', averageUtilization: 80 };
+  autoscaler.spec.metrics ??= [{ type: 'Resource', resource: { name: 'cpu', target } }];
 }
 
 function defaultNetworkPolicy({ spec }: KubeObject): void {

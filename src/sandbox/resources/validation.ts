@@ -20,6 +20,7 @@ const VALIDATORS: Record<ResourceName, Validator> = {
   'daemonsets.apps': validateWorkload,
   'jobs.batch': validateJob,
   'poddisruptionbudgets.policy': validateDisruptionBudget,
+  'horizontalpodautoscalers.autoscaling': validateAutoscaler,
   'leases.coordination.k8s.io': validateLease,
   'roles.rbac.authorization.k8s.io': validateRole,
   'clusterroles.rbac.authorization.k8s.io': validateRole,
@@ -148,6 +149,23 @@ function validateDisruptionBudget(problems: Problems, { spec }: KubeObject): voi
     } else {
       problems.notNegative(`spec.${field}`, typeof value === 'number' ? value : undefined);
     }
+  }
+}
+
+function validateAutoscaler(problems: Problems, { spec }: KubeObject): void {
+  const { scaleTargetRef, minReplicas, maxReplicas } = spec ?? {};
+  for (const field of ['kind', 'name']) {
+    if (!scaleTargetRef?.[field]) {
+      problems.required(`spec.scaleTargetRef.${field}`);
+    }
+  }
+  if (minReplicas < 1) {
+    problems.invalid('spec.minReplicas', minReplicas, 'must be greater than or equal to 1');
+  }
+  if (!(maxReplicas >= 1)) {
+    problems.invalid('spec.maxReplicas', maxReplicas ?? 0, 'must be greater than 0');
+  } else if (maxReplicas < minReplicas) {
+    problems.invalid('spec.maxReplicas', maxReplicas, 'must be greater than or equal to `minReplicas`');
   }
 }
 

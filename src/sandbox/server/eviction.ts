@@ -4,7 +4,7 @@ import { arrayOf } from '../resources/pod-defaults.js';
 import { compileLabelSelector } from '../resources/selector.js';
 import { timestamp } from '../store/deletion.js';
 import type { ServerStore } from '../store/store.js';
-import type { KubeObject } from '../store/types.js';
+import type { Json, KubeObject } from '../store/types.js';
 import { type ResourceCall, sendJson } from './context.js';
 import { type DeleteRequest, deleteOptionsOf, isTerminating, success } from './delete.js';
 import { requireObject } from './read.js';
@@ -86,10 +86,17 @@ function checkBudget({ metadata, status }: KubeObject): void {
     refuse(violation, why, SYNC_RETRY_SECONDS);
   }
   if (!(status.disruptionsAllowed > 0)) {
-    const { desiredHealthy = 0, currentHealthy = 0 } = status;
-    const why = `The disruption budget ${metadata.name} needs ${desiredHealthy} healthy pods and has ${currentHealthy} currently`;
-    refuse(violation, why, 0);
+    refuse(violation, whyNot(metadata.name, status), 0);
   }
+}
+
+function whyNot(name: string, { desiredHealthy = 0, currentHealthy = 0, conditions }: Json): string {
+  const failed = arrayOf(conditions).find(
+    ({ type, reason }) => type === 'DisruptionAllowed' && reason === 'SyncFailed',
+  );
+  return failed === undefined
+    ? `The disruption budget ${name} needs ${desiredHealthy} healthy pods and has ${currentHealthy} currently`
+    : `The disruption budget ${name} does not allow evicting pods currently because it failed sync: ${failed.message}`;
 }
 
 function evict(store: ServerStore, pod: KubeObject, options: DeleteRequest, now: Date): void {

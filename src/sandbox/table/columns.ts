@@ -129,6 +129,15 @@ const COLUMNS: Record<string, Column[]> = {
     count('Allowed Disruptions', ({ status }) => status?.disruptionsAllowed),
     AGE,
   ],
+  horizontalpodautoscalers: [
+    NAME,
+    column('Reference', ({ spec }) => `${spec?.scaleTargetRef?.kind}/${spec?.scaleTargetRef?.name}`),
+    column('Targets', ({ spec }) => arrayOf(spec?.metrics).map(metricTarget).join(', ')),
+    column('MinPods', ({ spec }) => String(spec?.minReplicas ?? '<unset>')),
+    count('MaxPods', ({ spec }) => spec?.maxReplicas),
+    count('Replicas', ({ status }) => status?.currentReplicas),
+    AGE,
+  ],
   leases: [NAME, column('Holder', ({ spec }) => spec?.holderIdentity ?? ''), AGE],
   customresourcedefinitions: [NAME, column('Created At', ({ metadata }) => metadata.creationTimestamp)],
   clusterroles: [NAME, column('Created At', ({ metadata }) => metadata.creationTimestamp)],
@@ -186,6 +195,14 @@ function templateColumns(): Column[] {
     ),
     wide('Selector', ({ spec }) => pairs(spec?.selector?.matchLabels)),
   ];
+}
+
+/** Metrics are never known here. */
+function metricTarget({ resource }: Json): string {
+  const wanted = resource?.target?.averageUtilization;
+  return resource === undefined
+    ? '<unknown>'
+    : `${resource.name}: <unknown>${wanted === undefined ? '' : `/${wanted}%`}`;
 }
 
 function jobStatus({ status, spec, metadata }: KubeObject): string {
