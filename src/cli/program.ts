@@ -65,6 +65,13 @@ function addPlanVerbs(program: Command, io: Io, run: Run): void {
     .action((paths: string[], _options, command: Command) =>
       run(import('./plan/command.js').then(({ planCommand }) => planCommand(paths, command.optsWithGlobals(), io))),
     );
+  program
+    .command('snapshot')
+    .description('print what plans are made from as YAML, for `squall plan --snapshot`; no Secrets, no ConfigMaps')
+    .option('-A, --all-namespaces', 'all namespaces, as without -n')
+    .action((_options, command: Command) =>
+      run(import('./snapshot.js').then(({ snapshotCommand }) => snapshotCommand(command.optsWithGlobals(), io))),
+    );
 }
 
 function addRunVerbs(program: Command, io: Io, run: Run): void {
