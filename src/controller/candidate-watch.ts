@@ -3,6 +3,7 @@ import type { Candidate } from '../domain/observed.js';
 import type { Client } from '../kubernetes/client.js';
 import { NodeTargets, nodesOf, nodesOfZones } from './node-targets.js';
 import { TargetWatch } from './target-watch.js';
+import { WorkloadTargets } from './workload-targets.js';
 
 /** Keeps the candidates of a step known while a run is active. */
 export interface CandidateWatch {
@@ -36,5 +37,6 @@ export function watchOf(targets: Targets, options: WatchOptions): CandidateWatch
   if (targets.pods) return new TargetWatch(options, targets.pods);
   if (targets.nodes) return new NodeTargets(options, nodesOf(targets.nodes));
   if (targets.zones) return new NodeTargets(options, nodesOfZones(targets.zones));
+  if (targets.workloads) return new WorkloadTargets(options, targets.workloads);
   throw new Error(`targets.${kind} are not known`);
 }

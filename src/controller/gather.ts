@@ -4,6 +4,7 @@ import type { Candidate, NodeFacts, RunObserved, StepFacts } from '../domain/obs
 import type { Survey } from '../domain/survey.js';
 import { type Fault, isDisruptive } from '../faults/fault.js';
 import { faultOf } from '../faults/index.js';
+import type { FieldChange } from '../faults/step.js';
 import { parseDuration } from '../stats/duration.js';
 import { plansFor } from './agent-plans.js';
 import type { Context } from './context.js';
@@ -15,7 +16,8 @@ import type { RunMemory } from './run-records.js';
 export function factsOf(step: Step): StepFacts {
   const { fault, params } = faultOf(step);
   const every = fault.repeatEvery?.(params);
-  const scalesTo = scaleOf(fault, params);
+  const changes = workloadChanges(fault, params);
+  const scalesTo = changes.find((change) => change.field === 'replicas')?.to;
   return {
     fault: fault.name,
     oneShot: fault.oneShot,
@@ -24,15 +26,22 @@ export function factsOf(step: Step): StepFacts {
     disrupts: isDisruptive(fault, params),
     ...(every !== undefined && { repeatEveryMilliseconds: parseDuration(every) }),
     ...(scalesTo && { scalesTo }),
+    ...(changes.some(({ field }) => field === 'autoscalerBounds') && { pausesAutoscaler: true }),
+    ...(isToBeHeldBack(fault, params) && { heldBack: true }),
   };
 }
 
-/** How many pods a fault leaves of the workload that it is put on; undefined: it does not say. */
-function scaleOf(fault: Fault, params: unknown): StepFacts['scalesTo'] {
-  if (fault.by !== 'ApiServer' || !fault.targets.includes('workloads')) return undefined;
+function isToBeHeldBack(fault: Fault, params: unknown): boolean {
+  if (fault.by !== 'ApiServer' || !fault.targets.includes('nodes')) return false;
+  const steps = fault.apply(params, { kind: 'Node', namespace: '', name: '', uid: '' });
+  return steps.some((step) => step.do === 'emptyNode' && step.budget === 'Expect');
+}
+
+/** What a fault changes of the workload that it is put on. */
+function workloadChanges(fault: Fault, params: unknown): FieldChange[] {
+  if (fault.by !== 'ApiServer' || !fault.targets.includes('workloads')) return [];
   const steps = fault.apply(params, { kind: 'Deployment', namespace: '', name: '', uid: '' });
-  const changes = steps.flatMap((step) => (step.do === 'setFields' ? step.changes : []));
-  return changes.find((change) => change.field === 'replicas')?.to;
+  return steps.flatMap((step) => (step.do === 'setFields' ? step.changes : []));
 }
 
 /** Puts together all that a decision about a run may look at. */

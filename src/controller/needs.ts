@@ -61,6 +61,13 @@ export const controllerNeeds: readonly ControllerNeed[] = [
     namespaces: 'All',
     why: 'how many pods may be taken out of service',
   },
+  {
+    group: 'autoscaling',
+    resource: 'horizontalpodautoscalers',
+    verbs: ['get', 'list', 'watch'],
+    namespaces: 'All',
+    why: 'which workloads are scaled by something else',
+  },
   { group: '', resource: 'services', verbs: ['get'], namespaces: 'All', why: 'where probes and peers are' },
   {
     group: 'discovery.k8s.io',

@@ -16,7 +16,7 @@ export interface Draw {
 }
 
 /** What of a step's fault decides whom it may be put on. */
-export type Reach = Pick<StepFacts, 'by' | 'removesPods'>;
+export type Reach = Pick<StepFacts, 'by' | 'removesPods' | 'scalesTo' | 'pausesAutoscaler'>;
 
 interface Filter {
   name: keyof Removed;
@@ -27,6 +27,7 @@ interface Filter {
 const filters: Filter[] = [
   { name: 'terminating', words: 'terminating', takesOut: (pod) => pod.terminating },
   { name: 'completed', words: 'completed', takesOut: (pod) => pod.completed },
+  { name: 'rollingOut', words: 'with a rollout in progress', takesOut: ({ obstacle }) => obstacle === 'rollingOut' },
   { name: 'notReady', words: 'not Ready', takesOut: (pod) => !pod.ready },
   {
     name: 'tooYoung',
@@ -51,8 +52,12 @@ const filters: Filter[] = [
   },
   // Not a matter of one candidate: see `keptReady`.
   { name: 'lastReady', words: 'kept so that a Ready node is left', takesOut: () => false },
-  { name: 'rollingOut', words: 'with a rollout in progress', takesOut: ({ obstacle }) => obstacle === 'rollingOut' },
-  { name: 'unsuitable', words: 'that can not carry the fault', takesOut: ({ obstacle }) => obstacle === 'unsuitable' },
+  {
+    name: 'unsuitable',
+    words: 'that can not carry the fault, such as workloads with an autoscaler that is not paused',
+    takesOut: ({ obstacle, autoscaled }, _targets, _now, fault) =>
+      obstacle === 'unsuitable' || (autoscaled === true && fault.scalesTo !== undefined && !fault.pausesAutoscaler),
+  },
   { name: 'inUse', words: 'held by another run', takesOut: ({ obstacle }) => obstacle === 'inUse' },
   {
     name: 'notAllowed',

@@ -35,6 +35,8 @@ export interface Candidate {
   obstacle?: 'rollingOut' | 'unsuitable' | 'inUse' | 'notAllowed';
   /** A node that is cordoned, or has a taint that keeps pods away. */
   unschedulable?: true;
+  /** Of a workload: something else scales it. */
+  autoscaled?: boolean;
   /** At least one of its containers runs. */
   running: boolean;
   /** No agent can put a fault on it: it uses the network of its node, or is static. */
@@ -56,6 +58,8 @@ export interface StepFacts {
   repeatEveryMilliseconds?: number;
   /** How many pods it leaves of the workload that it is put on; undefined: it does not change how many there are. */
   scalesTo?: { count: number } | { percent: number };
+  /** It keeps autoscalers from scaling the workload back; those it does not keep from that are left out. */
+  pausesAutoscaler?: true;
   /** Disruption budgets are to hold it back on every target; where it goes through the hypothesis is violated. */
   heldBack?: true;
 }
