@@ -2,6 +2,7 @@ import { containerKill } from './container-kill.js';
 import type { Fault } from './fault.js';
 import { network } from './network.js';
 import { nodeCordon } from './node-cordon.js';
+import { nodeDrain } from './node-drain.js';
 import { nodeTaint } from './node-taint.js';
 import { partition } from './partition.js';
 import { podKill } from './pod-kill.js';
@@ -9,6 +10,7 @@ import { processKill } from './process-kill.js';
 import { processPause } from './process-pause.js';
 import { rolloutRestart } from './rollout-restart.js';
 import { scale } from './scale.js';
+import { zoneOutage } from './zone-outage.js';
 
 /** Every fault that works, in the order of the documentation. */
 export const faults: readonly Fault[] = [
@@ -20,6 +22,8 @@ export const faults: readonly Fault[] = [
   partition, // no packets at all
   nodeCordon, // nodes that take no new pods
   nodeTaint, // nodes that take some pods no more
+  nodeDrain, // nodes emptied in good order
+  zoneOutage, // zones lost
   scale, // more pods, or fewer
   rolloutRestart, // pods made anew, at their own pace
 ];
