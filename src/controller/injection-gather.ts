@@ -1,6 +1,7 @@
 import type { ExperimentRun } from '../api/experiment-run.js';
 import type { Injection, Target } from '../api/injection.js';
-import type { InjectionObserved, PresentTarget } from '../domain/injection.js';
+import type { InjectionObserved } from '../domain/injection.js';
+import type { Candidate } from '../domain/observed.js';
 import { isStopping } from '../domain/run.js';
 import { faultOf } from '../faults/index.js';
 import { inParallel } from '../kubernetes/parallel.js';
@@ -10,7 +11,7 @@ import type { Context } from './context.js';
 import { halts } from './gather.js';
 import type { InjectionMemory } from './injection-memory.js';
 import { projectPod } from './projections.js';
-import { isProtectedNamespace } from './protection.js';
+import { Protection, runNamespace } from './protection.js';
 
 /** How many targets of one injection are read or worked on at once. */
 export const TARGETS_AT_ONCE = 20;
@@ -52,7 +53,7 @@ export async function gatherInjection(
   };
 }
 
-type Known = ReadonlyMap<string, PresentTarget>;
+type Known = ReadonlyMap<string, Candidate>;
 
 /** Nobody watches the targets of a run that is over, and after an attempt without an answer a watch may lag behind it. */
 async function knownTargets(
@@ -71,8 +72,10 @@ async function knownTargets(
 }
 
 function marked(context: Context, { spec }: Injection, known: Known): Known {
-  if (!isProtectedNamespace(context, spec.run.namespace)) return known;
-  return new Map([...known].map(([uid, target]) => [uid, { ...target, protected: true }]));
+  const protection = new Protection(context, runNamespace(context, spec.run));
+  if (protection.isIdle) return known;
+  const spared = (target: Candidate) => target.protected || protection.against(target) !== undefined;
+  return new Map([...known].map(([uid, target]) => [uid, { ...target, protected: spared(target) }]));
 }
 
 /** Reads pods that are not settled, one by one. What becomes of other targets is seen on these when they are inspected. */
@@ -84,7 +87,7 @@ async function readPods(
   const states = new Map(status?.targets?.map(({ uid, state }) => [uid, state]));
   const isOpen = ({ uid, kind }: Target) =>
     isPod(kind) && wanted(uid) && [undefined, 'Applying', 'Confirmed'].includes(states.get(uid));
-  const found = new Map<string, PresentTarget>();
+  const found = new Map<string, Candidate>();
   await inParallel(TARGETS_AT_ONCE, spec.targets.filter(isOpen), async ({ namespace, name, uid }) => {
     const pod = await present(client.get(pods, namespace, name));
     if (pod?.metadata.uid === uid) found.set(uid, projectPod(pod));

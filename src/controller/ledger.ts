@@ -3,7 +3,7 @@ import type { Injection } from '../api/injection.js';
 import { holdingOf } from '../domain/reservations.js';
 import type { Holding, Reservation } from '../domain/survey.js';
 import { isDisruptive } from '../faults/fault.js';
-import { faultOf } from '../faults/index.js';
+import { faults } from '../faults/index.js';
 import type { Caches } from './caches.js';
 
 /** What the ledger looks at of what is stored. */
@@ -54,13 +54,16 @@ export class Ledger {
     const run = injections[0]?.spec.run ?? { namespace: '', name: '', uid: '' };
     const cached = this.caches.runs.get(run.namespace, run.name);
     const live = cached?.uid === run.uid && !cached.finished ? cached.run : undefined;
-    const facts = Object.fromEntries(injections.map(({ spec }) => [spec.step, effectsOf(faultOf(spec))]));
+    const facts = Object.fromEntries(injections.map(({ spec }) => [spec.step, effectsOf(spec)]));
     // Its status may be anybody's; without it, everything counts that is not certainly off.
     const status = live ? {} : { finishTime: 'over' };
     return { run, ...holdingOf({ method: live?.spec.template.method ?? [], status, facts }, injections) };
   }
 }
 
-function effectsOf({ fault, params }: ReturnType<typeof faultOf>): { oneShot: boolean; disrupts: boolean } {
-  return { oneShot: fault.oneShot, disrupts: isDisruptive(fault, params) };
+/** What a fault costs; of one that this version does not know, the most. */
+function effectsOf(spec: Injection['spec']): { oneShot: boolean; disrupts: boolean } {
+  const fault = faults.find(({ name }) => (spec as unknown as Record<string, unknown>)[name] !== undefined);
+  const params = (spec as unknown as Record<string, unknown>)[fault?.name ?? ''];
+  return { oneShot: fault?.oneShot ?? false, disrupts: !fault || isDisruptive(fault, params) };
 }
