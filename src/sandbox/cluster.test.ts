@@ -111,6 +111,28 @@ describe('a cluster', () => {
   });
 });
 
+test('a control-plane node takes only pods that tolerate it', async () => {
+  const cluster = await startCluster({ nodes: 1, controlPlane: true, simulated: true });
+  const { store } = cluster;
+  const create = (name: string, tolerations: Json[]) =>
+    store.create('pods', {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name, namespace: 'default' },
+      spec: {
+        tolerations,
+        nodeSelector: { 'node-role.kubernetes.io/control-plane': '' },
+        containers: [{ name: 'main', image: 'a:1' }],
+      },
+    });
+  create('guest', []);
+  create('system', [{ key: 'node-role.kubernetes.io/control-plane', operator: 'Exists' }]);
+  await until(() => isPodReady(store.get('pods', 'default', 'system')));
+  await cluster.stop();
+  expect(store.get('pods', 'default', 'guest')!.spec.nodeName).toBeUndefined();
+  expect(store.get('pods', 'default', 'system')!.spec.nodeName).toBe('control-plane');
+});
+
 withKubectl('kubectl', () => {
   let cluster: Cluster;
   let directory: string;

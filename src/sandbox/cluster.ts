@@ -44,7 +44,7 @@ export interface Cluster {
 export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   const { port, knobs = createKnobs(), signal, ...workloadOptions } = options;
   signal?.throwIfAborted();
-  const store = createStore();
+  const store = createStore({ now: () => knobs.now() });
   const stops: (() => Promise<void>)[] = [];
   let stopped: Promise<void> | undefined;
   const stop = () => {

@@ -22,6 +22,11 @@ export function cloneJson<T>(value: T): T {
   return copy as T;
 }
 
+/** A value from a client in a message: text as it is, anything else as JSON. An object may have a `toString` of its own. */
+export function shownJson(value: Json): string {
+  return typeof value === 'string' ? value : String(JSON.stringify(value));
+}
+
 /** Sets an own member, also when its name is `__proto__`. */
 export function setMember(object: Record<string, Json>, key: string, value: Json): void {
   if (key === '__proto__') {

@@ -18,6 +18,15 @@ function create(name: string) {
   return server.store.create('configmaps', { apiVersion: 'v1', kind: 'ConfigMap', metadata });
 }
 
+test('the clock of the server can be off', async () => {
+  await server.call('PUT', KNOBS, { clockOffsetMilliseconds: 300_000 });
+  const { body, headers } = await server.call('POST', MAPS, { metadata: { name: 'early' } });
+  for (const time of [body.metadata.creationTimestamp, headers.date!]) {
+    expect(Math.abs(Date.parse(time) - Date.now() - 300_000)).toBeLessThan(10_000);
+  }
+  expect((await server.call('PUT', KNOBS, { clockOffsetMilliseconds: 'late' })).code).toBe(400);
+});
+
 describe('faults', () => {
   test('hit matching requests, as often as they say', async () => {
     const fault = { method: 'GET', path: '/configmaps$', code: 429, retryAfterSeconds: 3, count: 2 };
@@ -56,6 +65,7 @@ describe('faults', () => {
       latencyMilliseconds: 1,
       faults: [],
       expiredWatch: 'event',
+      clockOffsetMilliseconds: 0,
     });
     for (const wrong of [{ latency: 1 }, { faults: [{ path: '(' }] }, { faults: [{ code: 500 }] }, { faults: {} }]) {
       expect((await server.call('PUT', KNOBS, wrong)).code).toBe(400);

@@ -30,6 +30,8 @@ export interface KnobSettings {
   faults: RequestFault[];
   /** How a watch from a forgotten version is refused: as an ERROR event in a 200 (as today's servers do), or as HTTP 410. */
   expiredWatch: 'event' | 'http';
+  /** How far the server's clock is ahead of the machine's; negative when it is behind. */
+  clockOffsetMilliseconds: number;
 }
 
 /** What a running server does at once when told to. `resource` (such as `pods`) narrows watches down. */
@@ -51,13 +53,20 @@ export interface Knobs extends ServerControls {
   readonly settings: KnobSettings;
   /** Replaces the settings named. Throws 400 for a pattern that is none. */
   set(settings: Partial<KnobSettings>): void;
+  /** The server's clock. */
+  now(): Date;
   /** The fault that hits a request, if any, and counts it. */
   hit(method: string, url: string): RequestFault | undefined;
   /** Called by the server when it starts. */
   attach(controls: ServerControls): void;
 }
 
-const NO_FAULTS: KnobSettings = { latencyMilliseconds: 0, faults: [], expiredWatch: 'event' };
+const NO_FAULTS: KnobSettings = {
+  latencyMilliseconds: 0,
+  faults: [],
+  expiredWatch: 'event',
+  clockOffsetMilliseconds: 0,
+};
 
 interface CompiledFault {
   fault: RequestFault;
@@ -84,6 +93,10 @@ class ServerKnobs implements Knobs {
     const next = { ...this.settings, ...settings };
     this.faults = next.faults.map(compile);
     this.settings = next;
+  }
+
+  now(): Date {
+    return new Date(Date.now() + this.settings.clockOffsetMilliseconds);
   }
 
   hit(method: string, url: string): RequestFault | undefined {
@@ -160,8 +173,17 @@ export function faultError(code: number, retryAfterSeconds?: number): ApiError {
 
 /** Reads settings that came over HTTP. Throws 400 naming the field that is wrong. */
 export function parseSettings(body: Record<string, unknown>): Partial<KnobSettings> {
-  const { latencyMilliseconds = 0, faults = [], expiredWatch = 'event', ...unknown } = body;
+  const {
+    latencyMilliseconds = 0,
+    faults = [],
+    expiredWatch = 'event',
+    clockOffsetMilliseconds = 0,
+    ...unknown
+  } = body;
   refuseUnknown(unknown);
+  if (!Number.isSafeInteger(clockOffsetMilliseconds)) {
+    throw badRequest('clockOffsetMilliseconds must be a whole number');
+  }
   if (typeof latencyMilliseconds !== 'number' || latencyMilliseconds < 0) {
     throw badRequest('latencyMilliseconds must be a number of at least 0');
   }
@@ -171,7 +193,12 @@ export function parseSettings(body: Record<string, unknown>): Partial<KnobSettin
   if (!Array.isArray(faults)) {
     throw badRequest('faults must be a list');
   }
-  return { latencyMilliseconds, expiredWatch, faults: faults.map(parseFault) };
+  return {
+    latencyMilliseconds,
+    expiredWatch,
+    clockOffsetMilliseconds: clockOffsetMilliseconds as number,
+    faults: faults.map(parseFault),
+  };
 }
 
 function parseFault(value: unknown): RequestFault {

@@ -4,7 +4,7 @@ import { startControllers } from './controllers/index.js';
 import type { Isolation, IsolationWish } from './isolation/isolation.js';
 import { openIsolation } from './isolation/open.js';
 import { startKubelets } from './kubelet/kubelet.js';
-import { type NodeRegistration, registerNodes } from './kubelet/node-objects.js';
+import { CONTROL_PLANE_NODE, type NodeRegistration, registerNodes } from './kubelet/node-objects.js';
 import { startSimulatedKubelets } from './kubelet/simulated-kubelets.js';
 import { createAddressPool } from './network/addresses.js';
 import { clusterAddressController } from './network/cluster-addresses.js';
@@ -16,6 +16,8 @@ import type { Store } from './store/types.js';
 export interface WorkloadOptions {
   /** How many nodes, named `n1`, `n2`, … */
   nodes: number;
+  /** Adds a node `control-plane`, labelled and tainted as such. */
+  controlPlane?: boolean;
   /** How pods are kept apart; `auto` by default. */
   isolation?: IsolationWish;
   /** Pods become Ready without a process; for tests of scale. */
@@ -38,13 +40,18 @@ function hintOf(reason: string): string {
   return `the pods of this sandbox have no network namespaces: ${reason}`;
 }
 
+function nodeNames({ nodes, controlPlane }: WorkloadOptions): string[] {
+  const names = Array.from({ length: nodes }, (_, index) => `n${index + 1}`);
+  return controlPlane ? [...names, CONTROL_PLANE_NODE] : names;
+}
+
 /** Starts controllers, scheduler, nodes and the service network over a store. */
 export async function startWorkloads(store: Store, options: WorkloadOptions): Promise<Workloads> {
-  const { nodes, isolation = 'auto', simulated = false, backoffFactor = 1, workingDirectory = process.cwd() } = options;
+  const { isolation = 'auto', simulated = false, backoffFactor = 1, workingDirectory = process.cwd() } = options;
   const kept = await openIsolation(simulated ? 'loopback' : isolation);
   const pool = simulated ? createAddressPool('10.255', 0, 256) : kept.nodes;
-  const registrations: NodeRegistration[] = Array.from({ length: nodes }, (_, index) => ({
-    name: `n${index + 1}`,
+  const registrations: NodeRegistration[] = nodeNames(options).map((name) => ({
+    name,
     address: pool.allocate(),
     simulated,
     agentHint: simulated || kept.reason === undefined ? undefined : hintOf(kept.reason),

@@ -10,6 +10,10 @@ const leaseSeconds = 40;
 /** Renewals are spread over so many turns, so that 5,000 nodes do not all renew at once. */
 const turns = 10;
 const zones = 3;
+const controlPlaneRole = 'node-role.kubernetes.io/control-plane';
+
+/** The name of the node that is labelled and tainted as one of the control plane. */
+export const CONTROL_PLANE_NODE = 'control-plane';
 
 /** A node to register. */
 export interface NodeRegistration {
@@ -66,10 +70,11 @@ function nodeObject({ name, address, simulated, agentHint }: NodeRegistration, i
         'kubernetes.io/arch': architecture(),
         'topology.kubernetes.io/region': 'sandbox',
         'topology.kubernetes.io/zone': `z${(index % zones) + 1}`,
+        ...(name === CONTROL_PLANE_NODE ? { [controlPlaneRole]: '' } : {}),
       },
       annotations: agentHint === undefined ? undefined : { [agentHintAnnotation]: agentHint },
     },
-    spec: {},
+    spec: name === CONTROL_PLANE_NODE ? { taints: [{ key: controlPlaneRole, effect: 'NoSchedule' }] } : {},
     status: nodeStatus(name, address, simulated),
   };
 }

@@ -27,6 +27,7 @@ export function defaultPod(pod: KubeObject): void {
   pod.spec ??= {};
   defaultPodSpec(pod.spec);
   pod.spec.enableServiceLinks ??= true;
+  pod.spec.serviceAccountName ||= 'default';
   for (const key of ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable']) {
     tolerate(pod.spec, key);
   }

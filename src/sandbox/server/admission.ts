@@ -1,5 +1,5 @@
 import { type ApiError, badRequest, invalid, type StatusCause } from '../api-error.js';
-import { isRecord } from '../json.js';
+import { isRecord, shownJson } from '../json.js';
 import { validateEphemeralContainers } from '../resources/ephemeral-validation.js';
 import { validateMetadata } from '../resources/metadata-validation.js';
 import { Problems } from '../resources/problems.js';
@@ -27,7 +27,7 @@ export function checkIdentity({ type, target }: ResourceCall, body: Record<strin
   body.kind ??= type.kind;
   if (body.apiVersion !== apiVersion || body.kind !== type.kind) {
     throw badRequest(
-      `the object provided is unrecognized (must be of type ${type.kind}): the API version in the data (${body.apiVersion}, kind ${body.kind}) does not match the expected API version (${apiVersion})`,
+      `the object provided is unrecognized (must be of type ${type.kind}): the API version in the data (${shownJson(body.apiVersion)}, kind ${shownJson(body.kind)}) does not match the expected API version (${apiVersion})`,
     );
   }
   body.metadata ??= {};
@@ -39,7 +39,9 @@ export function checkIdentity({ type, target }: ResourceCall, body: Record<strin
   if (name !== undefined) {
     metadata.name ??= name;
     if (metadata.name !== name) {
-      throw badRequest(`the name of the object (${metadata.name}) does not match the name on the URL (${name})`);
+      throw badRequest(
+        `the name of the object (${shownJson(metadata.name)}) does not match the name on the URL (${name})`,
+      );
     }
   }
 }
@@ -52,7 +54,7 @@ function checkNamespace(type: ResourceType, metadata: Record<string, Json>, name
   metadata.namespace ||= namespace;
   if (metadata.namespace !== namespace) {
     throw badRequest(
-      `the namespace of the provided object does not match the namespace sent on the request (${metadata.namespace}, ${namespace})`,
+      `the namespace of the provided object does not match the namespace sent on the request (${shownJson(metadata.namespace)}, ${namespace})`,
     );
   }
 }

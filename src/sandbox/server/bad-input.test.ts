@@ -17,7 +17,19 @@ const SEEDS: Record<string, Json> = {
     spec: { template: { spec: { ...POD_SPEC, restartPolicy: 'Never' } } },
   },
   '/apis/policy/v1/namespaces/default/poddisruptionbudgets': { spec: { selector: SELECTOR, minAvailable: 1 } },
+  '/apis/autoscaling/v2/namespaces/default/horizontalpodautoscalers': {
+    spec: { scaleTargetRef: { kind: 'Deployment', name: 'x' }, maxReplicas: 2 },
+  },
+  '/apis/rbac.authorization.k8s.io/v1/clusterroles': {
+    rules: [{ apiGroups: [''], resources: ['pods'], verbs: ['get'] }],
+    aggregationRule: { clusterRoleSelectors: [SELECTOR] },
+  },
+  '/apis/rbac.authorization.k8s.io/v1/namespaces/default/rolebindings': {
+    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'x' },
+    subjects: [{ kind: 'ServiceAccount', name: 'x', namespace: 'default' }],
+  },
 };
+const REVIEWS = ['subjectaccessreviews', 'selfsubjectaccessreviews', 'selfsubjectrulesreviews'];
 const COLLECTIONS = Object.keys(SEEDS);
 const TABLE = { accept: 'application/json;as=Table;v=v1;g=meta.k8s.io' };
 const MERGE = { 'content-type': 'application/merge-patch+json' };
@@ -26,6 +38,8 @@ let server: TestServer;
 
 beforeAll(async () => {
   server = await startTestServer();
+  const metadata = { name: 'x', namespace: 'default' };
+  server.store.create('serviceaccounts', { apiVersion: 'v1', kind: 'ServiceAccount', metadata });
   for (const [path, seed] of Object.entries(SEEDS)) {
     const { code } = await server.call('POST', path, { metadata: { name: 'x' }, ...seed });
     expect(code).toBe(201);
@@ -64,6 +78,9 @@ describe('the server', () => {
       // Kept for the next round, so that oddities pile up.
       await server.call('PATCH', `${collection}/x${subresource}`, patch, headers);
       expect((await server.call('GET', collection, undefined, TABLE)).code).toBe(200);
+      // Whatever roles and bindings have become, rights can still be asked for.
+      const asked = await server.call('GET', collection, undefined, { 'impersonate-user': 'jane' });
+      expect(asked.code).toBe(403);
     });
     await fc.assert(property, { numRuns: 300 });
   }, 30_000);
@@ -80,6 +97,8 @@ describe('the server', () => {
         server.call('POST', '/api/v1/namespaces/default/pods/x/binding', text),
         server.call('DELETE', `${collection}/y`, text),
         server.call('PUT', '/sandbox/knobs?', text),
+        server.call('POST', '/api/v1/namespaces/default/serviceaccounts/x/token', text),
+        ...REVIEWS.map((plural) => server.call('POST', `/apis/authorization.k8s.io/v1/${plural}`, text)),
       ]);
       for (const { code } of answers) {
         expect(code).toBeLessThan(500);

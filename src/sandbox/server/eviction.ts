@@ -1,5 +1,5 @@
 import { ApiError, badRequest, notFound, tooManyRequests } from '../api-error.js';
-import { isRecord } from '../json.js';
+import { isRecord, shownJson } from '../json.js';
 import { arrayOf } from '../resources/pod-defaults.js';
 import { compileLabelSelector } from '../resources/selector.js';
 import { timestamp } from '../store/deletion.js';
@@ -18,12 +18,14 @@ export async function handleEviction(call: ResourceCall): Promise<void> {
   const { context, target, query, response } = call;
   const { store } = context;
   const body = await readObject(call.request);
-  if (body.kind !== 'Eviction' || !/^policy\/v1(beta1)?$/.test(body.apiVersion)) {
-    throw badRequest(`an eviction must be of kind Eviction in policy/v1, not ${body.kind} in ${body.apiVersion}`);
+  if (body.kind !== 'Eviction' || !/^policy\/v1(beta1)?$/.test(shownJson(body.apiVersion))) {
+    throw badRequest(
+      `an eviction must be of kind Eviction in policy/v1, not ${shownJson(body.kind)} in ${shownJson(body.apiVersion)}`,
+    );
   }
   const named = body.metadata?.name;
   if (named !== undefined && named !== target.name) {
-    throw badRequest(`name in URL does not match name in Eviction object: ${target.name}, ${named}`);
+    throw badRequest(`name in URL does not match name in Eviction object: ${target.name}, ${shownJson(named)}`);
   }
   const options = deleteOptionsOf(isRecord(body.deleteOptions) ? body.deleteOptions : {}, query);
   const pod = requireObject(call);

@@ -27,8 +27,6 @@ export interface ApiServerOptions {
   knobs?: Knobs;
   /** Where `pods/log` finds output; without it every container is still starting. */
   logs?: LogSource;
-  /** The clock of ages in tables. */
-  now?: () => Date;
 }
 
 /** A running API server. */
@@ -45,7 +43,8 @@ export interface ApiServer {
  * create a pod here can run a process. Rejects when the port is taken.
  */
 export async function startApiServer(options: ApiServerOptions): Promise<ApiServer> {
-  const { store, knobs = createKnobs(), logs, now = () => new Date() } = options;
+  const { store, knobs = createKnobs(), logs } = options;
+  const now = () => knobs.now();
   const catalogue = new Catalogue();
   const watches = new WatchRegistry();
   const snapshots = new Snapshots();
@@ -113,6 +112,9 @@ function stopListening(server: Server): Promise<void> {
 }
 
 async function answer(context: ServerContext, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  if (context.knobs.settings.clockOffsetMilliseconds !== 0) {
+    response.setHeader('Date', context.now().toUTCString());
+  }
   try {
     refuseWebPages(request);
     const url = parseUrl(request.url ?? '/');

@@ -1,4 +1,5 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http';
+import { createKnobs } from '../knobs.js';
 import { createStore, type ServerStore, type StoreOptions } from '../store/store.js';
 import type { Json } from '../store/types.js';
 import type { LogSource } from './log-source.js';
@@ -32,8 +33,9 @@ export interface TestServer extends ApiServer {
 
 /** Starts a server for a test. The caller closes it. */
 export async function startTestServer(options: StoreOptions & { logs?: LogSource } = {}): Promise<TestServer> {
-  const store = createStore(options);
-  const server = await startApiServer({ store, logs: options.logs });
+  const knobs = createKnobs();
+  const store = createStore({ now: () => knobs.now(), ...options });
+  const server = await startApiServer({ store, knobs, logs: options.logs });
   return {
     ...server,
     store,
