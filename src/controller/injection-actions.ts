@@ -7,7 +7,7 @@ import { TargetSteps } from './api-steps/target-steps.js';
 import { type Context, NotLeadingError, StoppedError } from './context.js';
 import { isToStop } from './injection-gather.js';
 import type { InjectionMemory } from './injection-memory.js';
-import { isProtectedNamespace } from './protection.js';
+import { Protection, type RunNamespace } from './protection.js';
 import { deleteInjection, setInjectionState } from './run-actions.js';
 
 /** How soon what says nothing of it is looked at again. */
@@ -54,10 +54,10 @@ function stepsOf(context: Context, injection: Injection, target: Target): Target
   const permit = () => {
     if (isToStop(context, injection)) throw new StoppedError('nothing more may be hit');
   };
-  const isProtected = (namespace: string) => isProtectedNamespace(context, namespace);
+  const protectionIn = (namespace: RunNamespace) => new Protection(context, namespace);
   const { client, events } = context;
   const tell = (event: EventInput) => events.record(event);
-  return new TargetSteps(fault.apply(params, target), { client, injection, target, permit, isProtected, tell });
+  return new TargetSteps(fault.apply(params, target), { client, injection, target, permit, protectionIn, tell });
 }
 
 async function apply(memory: InjectionMemory, uid: string, steps: TargetSteps): Promise<void> {

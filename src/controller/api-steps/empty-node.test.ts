@@ -121,7 +121,7 @@ class Drain {
       permit: () => {
         if (!this.permitted) throw new StoppedError('halted');
       },
-      isProtected: (namespace) => namespace === 'kube-system',
+      protectionIn: ({ name }) => ({ against: () => (name === 'kube-system' ? 'protected' : undefined) }),
       tell: (event) => told.push(event),
     };
   }

@@ -8,7 +8,7 @@ import { podReference } from '../../kubernetes/events.js';
 import { inParallel } from '../../kubernetes/parallel.js';
 import { nodes, pods } from '../../kubernetes/resource.js';
 import type { Inspection, StepHandler, Surroundings } from './handler.js';
-import { type DrainedPod, readDrainPlan } from './node-pods.js';
+import { type DrainedPod, type NodeSurroundings, readDrainPlan } from './node-pods.js';
 import { present } from './outcome.js';
 
 /** How many pods are asked to go at once. */
@@ -33,8 +33,7 @@ interface Held {
 
 /** What is remembered of a drain between two looks. Losing it costs a few calls. */
 interface Memory {
-  /** By `namespace/name`, whether a DaemonSet is there. */
-  daemonSets: Map<string, boolean>;
+  beside: NodeSurroundings;
   /** By the pod's UID, what held it when it was asked last. */
   held: Map<string, Held>;
   /** UIDs of all pods that a disruption budget has held. */
@@ -50,14 +49,14 @@ interface Memory {
 export const emptyNode: StepHandler<EmptyNode> = {
   async prepare(step, where) {
     if (!(await isThere(step, where.client))) return { result: 'gone' };
-    const { refusal } = await readDrainPlan(step, where, memoryOf(where).daemonSets);
+    const { refusal } = await readDrainPlan(step, where, memoryOf(where).beside);
     return refusal === undefined ? { undo: null } : { result: 'refused', message: refusal };
   },
 
   async apply(step, _undo, where) {
     if (!(await isThere(step, where.client))) return { result: 'gone' };
     const memory = memoryOf(where);
-    const plan = await readDrainPlan(step, where, memory.daemonSets);
+    const plan = await readDrainPlan(step, where, memory.beside);
     const going = plan.going.filter((pod) => isMeant(pod, where));
     const due = going.filter((pod) => isToBeAsked(step, pod));
     const { asked, held } = await askAll(step, due, where, memory);
@@ -74,7 +73,7 @@ export const emptyNode: StepHandler<EmptyNode> = {
   async inspect(step, _undo, where) {
     const memory = memoryOf(where);
     if (!memory.plan && !(await isThere(step, where.client))) return { on: false, gone: true, effective: false };
-    const { going, spared } = memory.plan ?? (await readDrainPlan(step, where, memory.daemonSets));
+    const { going, spared } = memory.plan ?? (await readDrainPlan(step, where, memory.beside));
     delete memory.plan;
     const left = going.filter((pod) => isMeant(pod, where));
     const known = where.injection.status?.targets?.find(({ uid }) => uid === where.target.uid)?.progress;
@@ -103,7 +102,8 @@ const memories = new WeakMap<Client, Map<string, Memory>>();
 function memoryOf({ client, mark }: Surroundings): Memory {
   const all = memories.get(client) ?? new Map<string, Memory>();
   memories.set(client, all);
-  const memory = all.get(mark) ?? { daemonSets: new Map(), held: new Map(), refused: new Set(), left: 0, quiet: 0 };
+  const beside = { daemonSets: new Map(), namespaces: new Map() };
+  const memory = all.get(mark) ?? { beside, held: new Map(), refused: new Set(), left: 0, quiet: 0 };
   all.set(mark, memory);
   return memory;
 }

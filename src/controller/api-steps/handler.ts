@@ -3,6 +3,7 @@ import type { Attempt, Outcome } from '../../domain/injection.js';
 import type { ApiStep } from '../../faults/step.js';
 import type { Client } from '../../kubernetes/client.js';
 import type { EventInput } from '../../kubernetes/events.js';
+import type { Protection, RunNamespace } from '../protection.js';
 
 /** Where a step is performed. */
 export interface Surroundings {
@@ -13,8 +14,8 @@ export interface Surroundings {
   mark: string;
   /** Asked right before every write that adds to the fault; what it throws ends the step, and nothing more is done. */
   permit(): void;
-  /** Whether nothing may be hit in a namespace. */
-  isProtected(namespace: string): boolean;
+  /** What must not be hit in a namespace. */
+  protectionIn(namespace: RunNamespace): Pick<Protection, 'against'>;
   /** Tells people of something beside the target that was hit or could not be, such as a pod of a node. */
   tell?(event: EventInput): void;
 }

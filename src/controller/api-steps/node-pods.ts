@@ -3,7 +3,7 @@ import { type DrainPlan, daemonSetOf, type NodePod, planDrain } from '../../doma
 import type { EmptyNode } from '../../faults/step.js';
 import type { Client } from '../../kubernetes/client.js';
 import { inParallel } from '../../kubernetes/parallel.js';
-import { daemonSets, type Json, type KubeObject, pods, splitKey } from '../../kubernetes/resource.js';
+import { daemonSets, type Json, type KubeObject, namespaces, pods, splitKey } from '../../kubernetes/resource.js';
 import type { Surroundings } from './handler.js';
 import { present } from './outcome.js';
 
@@ -18,29 +18,56 @@ export interface DrainedPod extends NodePod {
   /** When it should have ended, in milliseconds since the epoch; undefined: it is not on its way out. */
   endsAt: number | undefined;
   finalizers: readonly string[];
+  labels: Readonly<Record<string, string>>;
 }
 
-/** Reads the pods of a node and says which of them go. `known` remembers which DaemonSets were found. */
+/** What was read beside the pods, and holds while their node is emptied. */
+export interface NodeSurroundings {
+  /** By `namespace/name`, whether a DaemonSet is there. */
+  daemonSets: Map<string, boolean>;
+  /** The labels of namespaces. */
+  namespaces: Map<string, Readonly<Record<string, string>>>;
+}
+
+/** Reads the pods of a node and says which of them go. What is read beside them is kept in `known`. */
 export async function readDrainPlan(
   { node, unmanaged, emptyDirData }: EmptyNode,
-  { client, isProtected }: Pick<Surroundings, 'client' | 'isProtected'>,
-  known: Map<string, boolean>,
+  { client, protectionIn }: Pick<Surroundings, 'client' | 'protectionIn'>,
+  known: NodeSurroundings,
 ): Promise<DrainPlan<DrainedPod>> {
   const found: DrainedPod[] = [];
   for await (const { items, restarted } of client.listAll(pods, { fieldSelector: `spec.nodeName=${node}` })) {
     if (restarted) found.length = 0;
-    for (const pod of items) found.push(projectNodePod(pod, isProtected));
+    for (const pod of items) found.push(projectNodePod(pod, () => false));
   }
-  const owners = new Set(found.flatMap((pod) => daemonSetOf(pod) ?? []));
-  await inParallel(
-    READS_AT_ONCE,
-    [...owners].filter((owner) => !known.has(owner)),
-    async (owner) => {
-      known.set(owner, await isThere(client, owner));
-    },
+  await readBeside(client, found, known);
+  const protections = new Map(
+    [...known.namespaces].map(([name, labels]) => [name, protectionIn({ name, labels })] as const),
   );
-  const there = new Set([...owners].filter((owner) => known.get(owner)));
-  return planDrain(found, { unmanaged, emptyDirData, daemonSets: there });
+  const marked = found.map((pod) =>
+    protections.get(pod.namespace)?.against(pod) === undefined ? pod : { ...pod, protected: true },
+  );
+  const daemonSetsThere = new Set([...known.daemonSets].flatMap(([name, isThere]) => (isThere ? [name] : [])));
+  return planDrain(marked, { unmanaged, emptyDirData, daemonSets: daemonSetsThere });
+}
+
+async function readBeside(client: Client, found: readonly DrainedPod[], known: NodeSurroundings): Promise<void> {
+  const owners = new Set(found.flatMap((pod) => daemonSetOf(pod) ?? []));
+  const spaces = new Set(found.map(({ namespace }) => namespace));
+  const reads = [
+    ...[...owners]
+      .filter((owner) => !known.daemonSets.has(owner))
+      .map((owner) => async () => {
+        known.daemonSets.set(owner, await isThere(client, owner));
+      }),
+    ...[...spaces]
+      .filter((name) => !known.namespaces.has(name))
+      .map((name) => async () => {
+        const space = await present(client.get(namespaces, undefined, name));
+        known.namespaces.set(name, space?.metadata.labels ?? {});
+      }),
+  ];
+  await inParallel(READS_AT_ONCE, reads, (read) => read());
 }
 
 async function isThere(client: Client, daemonSet: string): Promise<boolean> {
@@ -73,5 +100,6 @@ export function projectNodePod(
     graceSeconds: metadata.deletionGracePeriodSeconds,
     endsAt: metadata.deletionTimestamp === undefined ? undefined : Date.parse(metadata.deletionTimestamp),
     finalizers: metadata.finalizers ?? [],
+    labels,
   };
 }
