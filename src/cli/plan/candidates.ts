@@ -1,12 +1,14 @@
 import { selects } from '../../api/selector.js';
 import type { Targets } from '../../api/targets.js';
+import { isScaledBy } from '../../controller/api-steps/objects.js';
 import { projectNode } from '../../controller/node-targets.js';
 import { type KnownPod, projectPod } from '../../controller/projections.js';
+import { projectWorkload } from '../../controller/workload-targets.js';
 import type { Candidate } from '../../domain/observed.js';
 import type { KubeObject } from '../../kubernetes/resource.js';
 import type { Contents } from './contents.js';
 import { controllerNode } from './controller-pod.js';
-import { Owners } from './owners.js';
+import { Owners, workloadKindNames } from './owners.js';
 
 /** With so many others that are Ready it makes no difference how many more there are. */
 const MOST_SPARES = 100;
@@ -29,7 +31,7 @@ export class PlanCandidates {
     if (targets.pods) return this.#podsOf(targets.pods, namespace);
     if (targets.nodes) return this.#nodesOf(targets.nodes);
     if (targets.zones) return this.#nodesOfZones(targets.zones);
-    return [];
+    return targets.workloads ? this.#workloadsOf(targets.workloads, namespace) : [];
   }
 
   /** The names of nodes that could take pods and are not meant by the targets; see `RunObserved.spareNodes`. */
@@ -59,5 +61,17 @@ export class PlanCandidates {
 
   #nodesOfZones({ names }: NonNullable<Targets['zones']>): Candidate[] {
     return this.#nodes.filter(({ zone }) => zone !== undefined && (!names || names.includes(zone)));
+  }
+
+  #workloadsOf({ kind, selector, names }: NonNullable<Targets['workloads']>, namespace: string): Candidate[] {
+    const autoscalers = this.contents.in('autoscalers', namespace);
+    return this.contents
+      .in(workloadKindNames[kind], namespace)
+      .map((object) => projectWorkload(object, kind))
+      .filter(({ name, labels }) => (names ? names.includes(name) : selects(selector ?? {}, labels)))
+      .map((candidate) => {
+        const isScaled = autoscalers.some(({ spec }) => isScaledBy({ kind, name: candidate.name }, spec));
+        return isScaled && kind !== 'DaemonSet' ? { ...candidate, autoscaled: true } : candidate;
+      });
   }
 }

@@ -5,6 +5,7 @@ import { planDrain } from '../../domain/drain.js';
 import { asTarget } from '../../domain/naming.js';
 import type { Effect } from '../../domain/plan/effect.js';
 import type { Drawn, StepDraw } from '../../domain/plan/foresee.js';
+import { isDisruptive } from '../../faults/fault.js';
 import { faultOf } from '../../faults/index.js';
 import type { EmptyNode, Step as FaultStep, SetFields } from '../../faults/step.js';
 import { keyOf } from '../../kubernetes/resource.js';
@@ -40,7 +41,7 @@ export function effectsOf(
     ];
     return steps.flatMap((each) => effectsOfApi(each, step, surroundings));
   }
-  if (!fault.disrupts) return [];
+  if (!isDisruptive(fault, params)) return [];
   const uids = [...drawn.targets, ...later].map(({ candidate }) => candidate.uid);
   return [{ on: 'pods', uids, how: 'outOfService' }];
 }

@@ -1,3 +1,4 @@
+import { horizontalPodAutoscalers } from '../../controller/api-steps/objects.js';
 import { experimentRuns, injections, safetyPolicies } from '../../controller/resources.js';
 import {
   daemonSets,
@@ -25,14 +26,6 @@ const rbac = (plural: string, kind: string, namespaced: boolean): Resource => ({
   namespaced,
 });
 
-const autoscalers: Resource = {
-  group: 'autoscaling',
-  version: 'v2',
-  plural: 'horizontalpodautoscalers',
-  kind: 'HorizontalPodAutoscaler',
-  namespaced: true,
-};
-
 /** A kind of object that plans are made from. */
 export interface PlanKind {
   resource: Resource;
@@ -47,8 +40,22 @@ export interface PlanKind {
 }
 
 const workload: Picks = {
-  metadata: { labels: true, annotations: 'squall', generation: true, ownerReferences: true, creationTimestamp: true },
-  spec: { replicas: true, selector: true, strategy: true, updateStrategy: true, paused: true },
+  metadata: {
+    labels: true,
+    annotations: 'squall',
+    generation: true,
+    ownerReferences: true,
+    creationTimestamp: true,
+    deletionTimestamp: true,
+  },
+  spec: {
+    replicas: true,
+    selector: true,
+    strategy: true,
+    updateStrategy: true,
+    paused: true,
+    template: { metadata: { labels: true } },
+  },
   status: {
     replicas: true,
     readyReplicas: true,
@@ -112,7 +119,7 @@ export const planKinds = {
     },
   },
   autoscalers: {
-    resource: autoscalers,
+    resource: horizontalPodAutoscalers,
     from: 'Namespace',
     why: 'what would fight a fault that scales',
     keep: { spec: { scaleTargetRef: true, minReplicas: true, maxReplicas: true } },

@@ -2,7 +2,8 @@ import type { KubeObject } from '../../kubernetes/resource.js';
 import type { Contents } from './contents.js';
 import type { PlanKindName } from './kinds.js';
 
-const kinds = {
+/** Where the objects of each kind of workload are. */
+export const workloadKindNames = {
   Deployment: 'deployments',
   StatefulSet: 'statefulSets',
   DaemonSet: 'daemonSets',
@@ -20,7 +21,7 @@ export class Owners {
   readonly #byUid = new Map<string, NamedWorkload>();
 
   constructor(readonly contents: Contents) {
-    for (const [kind, plural] of Object.entries(kinds)) {
+    for (const [kind, plural] of Object.entries(workloadKindNames)) {
       for (const object of contents.list(plural))
         this.#byUid.set(object.metadata.uid ?? '', { name: `${kind}/${object.metadata.name}`, object });
     }

@@ -20,7 +20,7 @@ import { PlanAgents } from './agents.js';
 import type { PlanRights } from './authorization.js';
 import { PlanCandidates } from './candidates.js';
 import type { Contents } from './contents.js';
-import { drainOf, effectsOf, stepsFor, type TargetSteps } from './effects.js';
+import { drainOf, effectsOf, type Surroundings, stepsFor, type TargetSteps } from './effects.js';
 import { planKinds } from './kinds.js';
 import { PlanKnowledge, type PlannedExperiment } from './observed.js';
 import { viewOf } from './view.js';
@@ -164,7 +164,10 @@ export class Planner {
       role: rights.role,
       steps: drawn.map(({ step, found, plans }) => planStep(step, found, plans)),
       moments: forecasts.map(momentOf),
-      concerns: distinct(forecasts.flatMap((each) => concernsOf(this.#view, each))),
+      concerns: distinct([
+        ...forecasts.flatMap((each) => concernsOf(this.#view, each)),
+        ...drawn.flatMap(({ step, plans }) => unheldDrains(step, plans, forecasts, surroundings)),
+      ]),
       unknown: this.#unknown(rights),
     };
   }
@@ -183,15 +186,33 @@ export class Planner {
   }
 }
 
-/** What a drain that may not touch one of the pods is refused for, once it is tried: nothing of that node is touched. */
-function drainRefusals(
+function drainsOf(plans: readonly TargetSteps[]): EmptyNode[] {
+  const steps = plans.flatMap((plan) => ('steps' in plan ? plan.steps : []));
+  return steps.filter((each): each is EmptyNode => each.do === 'emptyNode');
+}
+
+/** Drains that disruption budgets are to hold back, and none would: the hypothesis would be violated. */
+function unheldDrains(
   step: Step,
   plans: readonly TargetSteps[],
-  surroundings: Parameters<typeof drainOf>[1],
-): Finding[] {
-  const steps = plans.flatMap((plan) => ('steps' in plan ? plan.steps : []));
-  const drains = steps.filter((each): each is EmptyNode => each.do === 'emptyNode');
-  return drains.flatMap((drain) => {
+  forecasts: readonly Forecast[],
+  surroundings: Surroundings,
+): Concern[] {
+  const heldBack = forecasts
+    .filter(({ steps }) => steps.includes(step.name))
+    .flatMap((each) => each.heldBack.flatMap(({ pods }) => pods.map(({ node }) => node)));
+  return drainsOf(plans)
+    .filter(({ node, budget }) => budget === 'Expect' && !heldBack.includes(node))
+    .filter((drain) => drainOf(drain, surroundings).refusal === undefined)
+    .map(({ node }) => ({
+      kind: 'NotHeldBack',
+      message: `no PodDisruptionBudget would hold back the drain of node ${node}, and step '${step.name}' expects one to`,
+    }));
+}
+
+/** What a drain that may not touch one of the pods is refused for, once it is tried: nothing of that node is touched. */
+function drainRefusals(step: Step, plans: readonly TargetSteps[], surroundings: Surroundings): Finding[] {
+  return drainsOf(plans).flatMap((drain) => {
     const { refusal } = drainOf(drain, surroundings);
     const message = `Step '${step.name}' can't be put on node ${drain.node}: ${refusal}`;
     return refusal === undefined ? [] : [{ reason: 'NotSupported' as const, message }];

@@ -12,6 +12,7 @@ export interface Concern {
     | 'NoEndpoint'
     | 'BudgetBlocks'
     | 'BudgetBroken'
+    | 'NotHeldBack'
     | 'NoRoom'
     | 'NotReplaced';
   message: string;

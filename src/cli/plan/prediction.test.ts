@@ -1,0 +1,226 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { parse, stringify } from 'yaml';
+import type { Json, KubeObject } from '../../kubernetes/resource.js';
+import { podDisruptionBudgets } from '../../kubernetes/resource.js';
+import { rememberingIo, runMain } from '../../testing/command-line.js';
+import {
+  bundleController,
+  type ControllerBundle,
+  startTestCluster,
+  type TestCluster,
+} from '../../testing/controllers.js';
+import { until } from '../../testing/scripted-server.js';
+import { deploy } from '../deploy.js';
+import type { Plan } from './plan.js';
+
+jest.setTimeout(60_000);
+
+const SEED = 7;
+/** How long a new pod takes to become Ready: longer than faults take to hit all of their targets. */
+const WARM_UP_MILLISECONDS = 500;
+const GATE = 'example.com/warm';
+
+let bundle: ControllerBundle;
+let cluster: TestCluster;
+let folder: string;
+let kubeconfig: string;
+const timers = new Set<NodeJS.Timeout>();
+
+/** The shop, whose pods take a while until they are Ready, as real ones do. */
+function slowShop(): string {
+  const documents = readFileSync('experiments/shop/shop.yaml', 'utf8')
+    .split(/^---$/m)
+    .map((text) => parse(text));
+  for (const { kind, spec } of documents)
+    if (kind === 'Deployment') spec.template.spec.readinessGates = [{ conditionType: GATE }];
+  const file = join(folder, 'shop.yaml');
+  writeFileSync(file, documents.map((document) => stringify(document)).join('---\n'));
+  return file;
+}
+
+/** Makes pods Ready some time after their containers are. */
+function warmUp({ type, object }: { type: string; object: Json }): void {
+  const { namespace, name, uid } = object.metadata;
+  if (type !== 'MODIFIED' || !object.status?.podIP || !object.spec.readinessGates || known.has(uid)) return;
+  known.add(uid);
+  const timer = setTimeout(() => {
+    timers.delete(timer);
+    const { store } = cluster.cluster;
+    if (store.get('pods', namespace, name)?.metadata.uid !== uid) return;
+    store.update('pods', namespace, name, (draft: Json) => {
+      const others = draft.status.conditions.filter((each: Json) => each.type !== 'Ready' && each.type !== GATE);
+      const now = new Date().toISOString();
+      const held = [GATE, 'Ready'].map((each) => ({ type: each, status: 'True', lastTransitionTime: now }));
+      draft.status.conditions = [...others, ...held];
+    });
+  }, WARM_UP_MILLISECONDS);
+  timers.add(timer);
+}
+const known = new Set<string>();
+
+function readyOf(namespace: string, workload: string): number {
+  return cluster.readyPods(workload.split('/')[1] ?? '', namespace).length;
+}
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'squall-prediction-'));
+  bundle = await bundleController();
+  cluster = await startTestCluster(bundle.workerUrl, { nodes: 3 });
+  kubeconfig = join(folder, 'kubeconfig');
+  writeFileSync(kubeconfig, cluster.cluster.kubeconfig);
+  cluster.cluster.store.subscribe('pods', warmUp as never);
+  const controller = cluster.controller();
+  await until(() => controller.isLeading(), 'the controller to lead');
+  await deploy(cluster.connection, [slowShop()], { io: rememberingIo().io, signal: new AbortController().signal });
+}, 60_000);
+
+afterAll(async () => {
+  for (const timer of timers) clearTimeout(timer);
+  await cluster?.stop();
+  bundle?.remove();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** What was seen while a run went on. */
+interface Seen {
+  run: Json;
+  /** UIDs of the targets that were drawn first, by step. */
+  drawn: Record<string, string[]>;
+  /** By workload, the fewest pods that were Ready at the same time. */
+  worst: Record<string, number>;
+  deleted: string[];
+}
+
+/** Runs the method alone: what probes see of pods without processes is nothing to compare with. */
+async function runIt(experiment: Json, workloads: Plan['moments'][number]['workloads']): Promise<Seen> {
+  const { namespace, name } = experiment.metadata;
+  const { hypothesis: _hypothesis, safeguards = {}, ...template } = experiment.spec;
+  const { abortOn: _abortOn, ...bounds } = safeguards;
+  const seen: Seen = { run: undefined, drawn: {}, worst: {}, deleted: [] };
+  const look = () => {
+    for (const { workload } of workloads)
+      seen.worst[workload] = Math.min(seen.worst[workload] ?? Number.POSITIVE_INFINITY, readyOf(namespace, workload));
+  };
+  const { store } = cluster.cluster;
+  const before = cluster.deleted.length;
+  const stops = [
+    store.subscribe('pods', look),
+    store.subscribe('injections.squall.dev', ({ type, object: { spec } }: { type: string; object: Json }) => {
+      if (type !== 'ADDED' || spec.round !== 0 || spec.run.name !== name) return;
+      const targets = spec.targets.map(({ uid }: Json) => uid);
+      seen.drawn[spec.step] = [...(seen.drawn[spec.step] ?? []), ...targets];
+    }),
+  ];
+  try {
+    look();
+    await cluster.createRun(name, { ...template, safeguards: bounds }, { namespace, seed: SEED });
+    seen.run = await cluster.finished(name, { namespace, within: 40_000 });
+    seen.deleted = cluster.deleted.slice(before).map(({ uid }) => uid);
+    return seen;
+  } finally {
+    for (const stop of stops) stop();
+  }
+}
+
+async function planIt(file: string): Promise<{ plan: Plan; code: number }> {
+  const written = await runMain('plan', file, '--seed', String(SEED), '-o', 'json', '--kubeconfig', kubeconfig);
+  expect(written.stderr).not.toMatch(/not valid|is required/);
+  const [plan] = JSON.parse(written.stdout) as Plan[];
+  if (!plan) throw new Error(`no plan: ${written.stderr}`);
+  return { plan, code: written.code };
+}
+
+/** All of the shop as it is meant to be, so that one experiment does not feel the one before. */
+async function atRest(): Promise<void> {
+  const calm = () =>
+    cluster.cluster.store.list('deployments', 'shop').every(({ spec, status }: KubeObject) => {
+      const { readyReplicas = 0, replicas = 0, updatedReplicas = 0 } = status ?? {};
+      return [readyReplicas, replicas, updatedReplicas].every((count) => count === spec?.replicas);
+    });
+  await until(calm, 'the shop to be at rest', 20_000);
+}
+
+const step = (name: string, fault: Json, targets: Json, more: Json = {}) => ({ name, ...fault, targets, ...more });
+const experiment = (name: string, method: Json[], more: Json = {}) => ({
+  apiVersion: 'squall.dev/v1alpha1',
+  kind: 'Experiment',
+  metadata: { name, namespace: 'shop' },
+  spec: { serviceAccountName: 'chaos', method, ...more },
+});
+const checkouts = { pods: { workload: { kind: 'Deployment', name: 'checkout' }, minAge: '0s' } };
+const deployment = (name: string) => ({ workloads: { kind: 'Deployment', names: [name] } });
+
+/** Beside those of the folder: faults and refusals that these do not have. */
+const others: Json[] = [
+  experiment('scaled-to-half', [step('halve', { scale: { percent: 50 } }, deployment('checkout'), { duration: '1s' })]),
+  experiment('two-at-once', [
+    step('checkout', { podKill: { gracePeriod: '0s' } }, checkouts),
+    step('frontend', { scale: { replicas: 0 } }, deployment('frontend'), { duration: '1s', parallel: true }),
+  ]),
+  experiment('rolled', [step('roll', { rolloutRestart: {} }, deployment('checkout'))]),
+  experiment('node-lost', [step('drain', { nodeDrain: {} }, { nodes: { names: ['n1'] } }, { duration: '1s' })]),
+  experiment('node-tainted', [
+    step(
+      'taint',
+      { nodeTaint: { taints: [{ key: 'example.com/x', effect: 'NoExecute' }] } },
+      { nodes: { names: ['n2'] } },
+      { duration: '1s' },
+    ),
+  ]),
+  experiment('zone-lost', [step('out', { zoneOutage: {} }, { zones: { names: ['z3'] } }, { duration: '1s' })]),
+  experiment('too-many', [step('kill', { podKill: {} }, { ...checkouts, count: 3 })], {
+    safeguards: { maxTargets: 2 },
+  }),
+  experiment('below-budget', [step('kill', { podKill: {} }, { ...checkouts, count: 3 })], {
+    safeguards: { respectDisruptionBudgets: true },
+  }),
+  experiment('not-allowed', [step('kill', { podKill: {} }, checkouts)], { serviceAccountName: 'nobody' }),
+];
+
+const files = readdirSync('experiments').filter((name) => name.endsWith('.yaml'));
+const cases: [string, Json][] = [
+  ...files.map((file): [string, Json] => [file, parse(readFileSync(join('experiments', file), 'utf8'))]),
+  ...others.map((each): [string, Json] => [each.metadata.name, each]),
+];
+
+describe('what a plan foretells', () => {
+  test.each(cases)('of %s is what then happens', async (_name, given) => {
+    await atRest();
+    if (given.metadata.name === 'below-budget')
+      await cluster.client.create(podDisruptionBudgets, {
+        metadata: { name: 'checkout', namespace: 'shop' },
+        spec: { minAvailable: 3, selector: { matchLabels: { app: 'checkout' } } },
+      });
+    const file = join(folder, `${given.metadata.name}.yaml`);
+    writeFileSync(file, stringify(given));
+    const { plan, code } = await planIt(file);
+    const workloads = plan.moments.flatMap((moment) => moment.workloads);
+    const seen = await runIt(given, workloads);
+    const selected = seen.run.status.conditions.find(({ type }: Json) => type === 'TargetsSelected');
+
+    expect([plan.outcome, code]).toEqual(selected?.status === 'True' ? ['Run', 0] : ['Refused', 3]);
+    if (plan.outcome === 'Refused') {
+      expect(plan.refusals.map(({ reason }) => reason)).toContain(seen.run.status.reason);
+      return;
+    }
+    const foretold = plan.steps.map(({ name, targets }) => [name, targets.map(({ uid }) => uid).sort()]);
+    expect(foretold).toEqual(Object.entries(seen.drawn).map(([name, uids]) => [name, uids.sort()]));
+    expectSteps(plan, seen);
+    const instant = given.spec.method.every(({ podKill }: Json) => podKill?.gracePeriod === '0s');
+    for (const { workload, worst } of workloads) {
+      if (instant) expect([workload, seen.worst[workload]]).toEqual([workload, worst]);
+      else expect(seen.worst[workload]).toBeGreaterThanOrEqual(worst);
+    }
+  });
+});
+
+/** Every pod that was to be deleted is gone. */
+function expectSteps({ steps }: Plan, { deleted }: Seen): void {
+  const uids = steps.flatMap(({ targets }) =>
+    targets.flatMap((target) => target.steps.flatMap((each) => (each.do === 'deletePod' ? [each.uid] : []))),
+  );
+  expect(deleted).toEqual(expect.arrayContaining(uids));
+}
