@@ -1,3 +1,4 @@
+import { LABEL_FOR_PROBES } from '../api/labels.js';
 import type { Client } from '../kubernetes/client.js';
 import { ApiError } from '../kubernetes/errors.js';
 import { endpointSlices, type Json, services } from '../kubernetes/resource.js';
@@ -12,7 +13,7 @@ const READ_TIMEOUT_MILLISECONDS = 10_000;
 export function probePorts(client: Client): ProbePorts {
   return {
     resolveService: (namespace, name) => resolveService(client, namespace, name),
-    readResource: (query) => readResource(client, query),
+    readResource: (query) => readResource(client, query).catch(sayHowToAllow),
   };
 }
 
@@ -59,6 +60,12 @@ async function readResource(client: Client, query: ResourceQuery): Promise<Resou
   if (page.continue !== '')
     throw new Error(`there are more than ${MAX_OBJECTS} ${query.kind} objects: narrow the selector`);
   return { objects: page.items };
+}
+
+/** What the account may read, the controller has to be allowed to read too. */
+function sayHowToAllow(error: unknown): never {
+  if (!(error instanceof ApiError && error.isForbidden)) throw error;
+  throw new Error(`${error.message}; a ClusterRole with the label ${LABEL_FOR_PROBES}: "true" would allow it`);
 }
 
 async function unlessMissing<T>(reading: Promise<T>): Promise<T | undefined> {

@@ -14,7 +14,8 @@ const kinds: Record<string, ReturnType<Served>> = {
 };
 const served: Served = ({ kind }) => kinds[kind];
 
-const step = (name: string, fault: object, targets: object = { pods: { names: ['web'] } }) => {
+const some = { selector: { matchLabels: { app: 'web' } } };
+const step = (name: string, fault: object, targets: object = { pods: some }) => {
   const { podKill: _podKill, ...bare } = aStep(name) as unknown as Record<string, unknown>;
   return { ...bare, ...fault, targets } as unknown as Step;
 };
@@ -37,7 +38,7 @@ describe('what an experiment must be allowed to do', () => {
   });
 
   test('what is done to nodes and zones must be allowed in all namespaces, and on nodes', () => {
-    const onNodes = step('kill', { podKill: {} }, { nodes: { names: ['n1'] } });
+    const onNodes = step('kill', { podKill: {} }, { nodes: some });
     expect(texts({ method: [onNodes] })).toEqual(["delete pods in the whole cluster (step 'kill')"]);
   });
 
@@ -45,11 +46,32 @@ describe('what an experiment must be allowed to do', () => {
 
   test.each(combinations)('$name of $kind asks for something, and never for nodes in a namespace', (each) => {
     const { name, example, kind } = each;
-    const method = [step('x', { [name]: example }, { [kind]: { kind: 'Deployment', names: ['a'] } })];
+    const method = [step('x', { [name]: example }, { [kind]: { kind: 'Deployment', ...some } })];
     const rights = rightsOf(aTemplate({ hypothesis: [], method }), 'shop', served);
     const local = kind === 'pods' || kind === 'workloads' ? 'shop' : undefined;
     expect(rights).not.toEqual([]);
     for (const { resource, namespace } of rights) expect(namespace).toBe(resource === 'nodes' ? undefined : local);
+  });
+
+  test('a fault for workloads takes rights on the kind that the step names, and no more than its fields ask for', () => {
+    const workloads = { workloads: { kind: 'StatefulSet', ...some } };
+    const patch = (what: string) => `patch ${what} in namespace shop (step 'less')`;
+    expect(texts({ method: [step('less', { scale: { count: 1 } }, workloads)] })).toEqual([patch('statefulsets.apps')]);
+    expect(texts({ method: [step('less', { scale: { count: 1, autoscaler: 'Pause' } }, workloads)] })).toEqual([
+      patch('statefulsets.apps'),
+      patch('horizontalpodautoscalers.autoscaling'),
+    ]);
+  });
+
+  test('where targets are named, rights on these are enough', () => {
+    expect(texts({ method: [step('kill', { podKill: {} }, { pods: { names: ['web-0', 'web-1'] } })] })).toEqual([
+      "delete pods 'web-0' in namespace shop (step 'kill')",
+      "delete pods 'web-1' in namespace shop (step 'kill')",
+    ]);
+    expect(texts({ method: [step('drain', { nodeDrain: {} }, { nodes: { names: ['n1'] } })] })).toEqual([
+      "patch nodes 'n1' (step 'drain')",
+      "create pods/eviction in the whole cluster (step 'drain')",
+    ]);
   });
 
   test('a probe takes the right to read what it reads: the one object, or the list, of the run alone', () => {

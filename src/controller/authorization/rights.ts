@@ -61,17 +61,42 @@ function keyOf({ why: _why, ...right }: Right): string {
 
 /** An agent acts in the pods of the run's namespace; RBAC knows no verb for that but one of our own. */
 function stepRights(step: Step, namespace: string): Right[] {
-  const { fault } = faultOf(step);
+  const { fault, params } = faultOf(step);
   const why = `step '${step.name}'`;
   if (fault.by === 'Agent')
     return [{ verb: 'inject', group: GROUP, resource: 'faults', name: fault.name, namespace, why }];
   const kind = targetKindOf(step.targets);
+  const { kind: workload, names } = { kind: undefined, ...step.targets[kind] } as TargetNames;
+  const hit = workload === undefined ? kind : pluralOf(workload);
   // What is done to a node is done to the pods of every namespace that are there.
   const isLocal = kind === 'pods' || kind === 'workloads';
-  return fault.needs.flatMap((need) => needRights(need, isLocal ? namespace : undefined, why));
+  const needs = fault.needs.filter(
+    ({ group, resource, when }) =>
+      // A fault for workloads needs rights on all kinds it can be put on; a step is about one of them.
+      (when?.(params) ?? true) && (workload === undefined || group !== 'apps' || resource.split('/')[0] === hit),
+  );
+  return needs.flatMap((need) =>
+    (need.resource === hit && names ? names : [undefined]).flatMap((name) =>
+      needRights(need, { name, namespace: isLocal ? namespace : undefined, why }),
+    ),
+  );
 }
 
-function needRights({ group, resource: path, verbs }: Need, namespace: string | undefined, why: string): Right[] {
+interface TargetNames {
+  /** Of workloads. */
+  kind: string | undefined;
+  /** Nothing but these is hit. */
+  names?: readonly string[];
+}
+
+function pluralOf(workload: string): string {
+  return `${workload.toLowerCase()}s`;
+}
+
+function needRights(
+  { group, resource: path, verbs }: Need,
+  { name, namespace, why }: { name: string | undefined; namespace: string | undefined; why: string },
+): Right[] {
   const [resource = '', subresource] = path.split('/');
   const isOfCluster = group === '' && resource === 'nodes';
   return verbs.map((verb) => ({
@@ -79,6 +104,7 @@ function needRights({ group, resource: path, verbs }: Need, namespace: string | 
     group,
     resource,
     ...(subresource !== undefined && { subresource }),
+    ...(name !== undefined && { name }),
     // A Role can't grant what has no namespace, and must not seem to.
     ...(namespace !== undefined && !isOfCluster && { namespace }),
     why,
