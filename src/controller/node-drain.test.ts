@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
-import { events, type Json, nodes, pods } from '../kubernetes/resource.js';
+import { events, type Json, namespaces, nodes, pods } from '../kubernetes/resource.js';
 import {
   availableProbe,
   bundleController,
@@ -9,6 +9,7 @@ import {
 } from '../testing/controllers.js';
 import { until } from '../testing/scripted-server.js';
 import type { Controller } from './controller.js';
+import { safetyPolicies } from './resources.js';
 
 const budgets = {
   group: 'policy',
@@ -142,6 +143,23 @@ describe('a drain', () => {
     expect(status.message).toMatch(/default\/lone.*`unmanaged: true` would allow that/);
     expect(node('n3').metadata.resourceVersion).toBe(resourceVersion);
     await cluster.client.delete(pods, 'default', 'lone', { gracePeriodSeconds: 0 });
+  });
+
+  test('spares what a policy or a namespace protects, and says so', async () => {
+    const { client } = cluster;
+    await cluster.deploy('precious', 1, { pod: pinned('n1'), labels: { tier: 'gold' } });
+    await cluster.deploy('web', 1, { pod: pinned('n1') });
+    await client.create(namespaces, { metadata: { name: 'vault', labels: { 'squall.dev/protected': 'true' } } });
+    await cluster.deploy('vault', 1, { namespace: 'vault', pod: pinned('n1') });
+    await client.create(safetyPolicies, {
+      metadata: { name: 'gold' },
+      spec: { protectedLabels: [{ matchLabels: { tier: 'gold' } }] },
+    });
+    const status = await outcome('spared', { method: [drainStep(['n1'])] });
+    expect(status.steps).toMatchObject([{ effective: 1, message: '2 protected pods were left' }]);
+    expect([...cluster.readyPods('precious'), ...cluster.readyPods('vault', 'vault')]).toHaveLength(2);
+    await client.delete(safetyPolicies, undefined, 'gold');
+    await client.delete(namespaces, undefined, 'vault');
   });
 
   test('of a node with nothing to evict had no effect', async () => {
