@@ -3,6 +3,8 @@ import type { Survey } from './survey.js';
 
 /** So many missing rights are named; `squall plan` names them all. */
 const MOST_NAMED = 5;
+/** How a message that rights are missing ends. */
+export const ROLE_HINT = '; to see the Role that would grant it: squall plan FILE';
 /** Between two rounds of a fault a look at rights may be as old as this. */
 export const ROUND_LOOK_MILLISECONDS = 30_000;
 
@@ -25,12 +27,11 @@ export function authorized(draft: RunDraft, from: number): boolean | undefined {
 
 /** Why an account may not do what a run does, in the words of kubectl, and what helps; undefined when it may. */
 function refusalOf({ missing, noAccount }: Survey, account: string): string | undefined {
-  const hint = 'to see the Role that would grant it: squall plan FILE';
   if (noAccount) {
     const [namespace, name] = account.split('/');
-    return `ServiceAccount ${account} does not exist; to make it: kubectl create serviceaccount ${name} -n ${namespace}; ${hint}`;
+    return `ServiceAccount ${account} does not exist; to make it: kubectl create serviceaccount ${name} -n ${namespace}${ROLE_HINT}`;
   }
   if (missing.length === 0) return undefined;
   const more = missing.length > MOST_NAMED ? `; and ${missing.length - MOST_NAMED} more` : '';
-  return `ServiceAccount ${account} may not ${missing.slice(0, MOST_NAMED).join('; nor ')}${more}; ${hint}`;
+  return `ServiceAccount ${account} may not ${missing.slice(0, MOST_NAMED).join('; nor ')}${more}${ROLE_HINT}`;
 }

@@ -1,5 +1,6 @@
 import type { Step } from '../../api/experiment.js';
 import type { Finding, Removed } from '../../api/experiment-run.js';
+import { ROLE_HINT } from '../../domain/authorization.js';
 import { removalWords } from '../../domain/draw.js';
 import { groups } from '../../domain/groups.js';
 import type { Candidate } from '../../domain/observed.js';
@@ -156,7 +157,7 @@ export class Planner {
       namespace: experiment.namespace,
       experiment: experiment.name,
       outcome: refusals.length === 0 ? 'Run' : 'Refused',
-      refusals,
+      refusals: refusals.map(({ reason, message }) => ({ reason, message: message.replace(ROLE_HINT, '') })),
       seed: experiment.seed,
       drawnAt: new Date(foreseen.drawnAt).toISOString(),
       account: rights.account,

@@ -56,8 +56,9 @@ function rightsLines({ account, missingRights, role }: Plan, { color }: TextOpti
     missingRights.length > 0
       ? `${account} lacks ${missingRights.length === 1 ? 'a right' : 'rights'}`
       : `there is no ${account}`;
-  return [`# ${what}. To grant what is missing: kubectl apply -f -`, ...role.trimEnd().split('\n')].map((line) =>
-    dim(line, color),
+  const rights = missingRights.map((right) => `# - ${printable(right)}`);
+  return [`# ${what}. To grant what is missing: kubectl apply -f -`, ...rights, ...role.trimEnd().split('\n')].map(
+    (line) => dim(line, color),
   );
 }
 

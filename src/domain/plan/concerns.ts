@@ -72,7 +72,7 @@ function ofBudgets({ heldBack, budgets }: Forecast): Concern[] {
       .filter(({ allowedWorst }) => allowedWorst < 0)
       .map(({ namespace, name, desired, allowedWorst }): Concern => {
         const which = `PodDisruptionBudget ${name} in ${namespace}`;
-        const message = `${which} wants ${desired} healthy and ${desired + allowedWorst} are left`;
+        const message = `${which} wants ${desired} healthy, and has ${desired + allowedWorst} at the worst moment`;
         return { kind: 'BudgetBroken', message };
       }),
   ];

@@ -158,7 +158,9 @@ function placesOf(
     closed: meanwhile[index] !== node,
   }));
   const isTouched = ({ ready, worst, closed }: PlaceForecast) => worst < ready || closed;
-  const names = [...new Set(nodes.flatMap(({ zone }) => zone ?? []))].sort();
+  const zoned = [...new Set(nodes.flatMap(({ zone }) => zone ?? []))].sort();
+  // Where each node is a zone of its own, zones say nothing that nodes don't.
+  const names = zoned.length < nodes.length ? zoned : [];
   const zones = names.map((name) => {
     const own = nodes.filter(({ zone }) => zone === name);
     const sum = (count: 'ready' | 'worst') => own.reduce((total, node) => total + node[count], 0);
