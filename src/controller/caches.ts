@@ -4,6 +4,7 @@ import type { SafetyPolicy } from '../api/safety-policy.js';
 import type { Client } from '../kubernetes/client.js';
 import { Reflector } from '../kubernetes/reflector.js';
 import type { KubeObject, Resource } from '../kubernetes/resource.js';
+import { ExperimentRuns } from './experiment-runs.js';
 import { type FinishedRun, type LiveRun, projectRun, withoutManagedFields } from './projections.js';
 import { experimentRuns, experiments, injections, safetyPolicies } from './resources.js';
 
@@ -13,6 +14,8 @@ export class Caches {
   readonly experiments: Reflector<Experiment>;
   readonly injections: Reflector<Injection>;
   readonly policies: Reflector<SafetyPolicy>;
+  /** The runs by their experiment. */
+  readonly experimentRuns: ExperimentRuns;
 
   /** `namespace` is Squall's own, where injections live. */
   constructor(client: Client, namespace: string, onError: (error: unknown) => void) {
@@ -23,6 +26,7 @@ export class Caches {
     this.experiments = make(experiments, whole<Experiment>);
     this.injections = make(injections, whole<Injection>, { namespace });
     this.policies = make(safetyPolicies, whole<SafetyPolicy>);
+    this.experimentRuns = new ExperimentRuns(this.runs);
   }
 
   /** Begins to watch, and resolves when everything that is there is known. */

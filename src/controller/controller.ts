@@ -1,16 +1,17 @@
 import type { Logger } from 'pino';
-import { CONTROLLER_LEASE, LABEL_EXPERIMENT } from '../api/labels.js';
+import { CONTROLLER_LEASE } from '../api/labels.js';
 import type { Client } from '../kubernetes/client.js';
 import { ApiError } from '../kubernetes/errors.js';
 import { EventRecorder } from '../kubernetes/events.js';
 import { LeaderElector } from '../kubernetes/lease.js';
-import { type ReconcileResult, WorkQueue } from '../kubernetes/queue.js';
-import { keyOf } from '../kubernetes/resource.js';
+import { type ReconcileResult, WorkQueue, type WorkQueueOptions } from '../kubernetes/queue.js';
+import { keyOf, splitKey } from '../kubernetes/resource.js';
 import type { AddressPolicy } from '../probes/address-policy.js';
 import { ProbeRunner } from '../probes/runner.js';
 import { Caches } from './caches.js';
 import { type Context, NotLeadingError, queueKey, StoppedError } from './context.js';
-import { reconcileExperiment } from './experiment-reconciler.js';
+import { ExperimentReconciler } from './experiment-reconciler.js';
+import { experimentOf } from './experiment-runs.js';
 import { guardedClient } from './guarded-client.js';
 import { InjectionReconciler } from './injection-reconciler.js';
 import { Ledger } from './ledger.js';
@@ -61,7 +62,10 @@ export class Controller {
   readonly #context: Context;
   readonly #runs: RunReconciler;
   readonly #injections: InjectionReconciler;
+  readonly #experiments: ExperimentReconciler;
   readonly #queue: WorkQueue;
+  /** Experiments have workers of their own: thousands that are due at once must not hold up a halt. */
+  readonly #schedules: WorkQueue;
   readonly #elector: LeaderElector;
   readonly #runner: ProbeRunner;
   #synced: Promise<void> | undefined;
@@ -102,19 +106,22 @@ export class Controller {
     };
     this.#runs = new RunReconciler(this.#context);
     this.#injections = new InjectionReconciler(this.#context);
-    this.#queue = new WorkQueue({
+    this.#experiments = new ExperimentReconciler(this.#context);
+    const work: WorkQueueOptions = {
       workers: WORKERS,
       reconcile: (key) => this.#reconcile(key),
       backoff: { baseMs: 50, maxMs: 10_000 },
       onError: (key, error) => this.#report(key, error),
-    });
+    };
+    this.#queue = new WorkQueue(work);
+    this.#schedules = new WorkQueue(work);
     this.#elector = new LeaderElector({
       client,
       namespace,
       name: CONTROLLER_LEASE,
       identity,
       ...options.lease,
-      canRenew: () => performance.now() - this.#queue.lastProgress() < STUCK_MILLISECONDS,
+      canRenew: () => performance.now() - this.#lastProgress() < STUCK_MILLISECONDS,
       onAcquired: ({ continued }) => this.#lead(continued),
       onLost: () => this.#stopLeading(),
       onError: (error) => log.warn({ err: describe(error) }, 'Lease could not be renewed or read'),
@@ -141,14 +148,14 @@ export class Controller {
       nodes: nodes.size,
       probes: prober.size,
       injections: this.#injections.size,
-      keys: this.#queue.length,
+      keys: this.#queue.length + this.#schedules.length,
     };
   }
 
   /** Finishes what is under way, hands over, and ends. Runs are left as they are, for the next one to carry on. */
   async stop(): Promise<void> {
     clearTimeout(this.#forget);
-    await this.#queue.stop();
+    await Promise.all([this.#queue.stop(), this.#schedules.stop()]);
     this.#context.prober.stopAll();
     this.#context.targets.stopAll();
     this.#context.nodes.stopAll();
@@ -157,6 +164,10 @@ export class Controller {
     await this.#context.caches.stop();
     await this.#context.events.flush();
     await this.#elector.stop();
+  }
+
+  #lastProgress(): number {
+    return Math.min(this.#queue.lastProgress(), this.#schedules.lastProgress());
   }
 
   #lead(continued: boolean): void {
@@ -180,6 +191,7 @@ export class Controller {
   #reset(): void {
     this.#runs.reset();
     this.#injections.reset();
+    this.#experiments.reset();
     this.#context.prober.stopAll();
     this.#context.targets.stopAll();
     this.#context.nodes.stopAll();
@@ -193,8 +205,7 @@ export class Controller {
     const [kind, name = ''] = key.split('|');
     if (kind === 'run') return this.#runs.reconcile(name);
     if (kind === 'injection') return this.#injections.reconcile(name);
-    await reconcileExperiment(this.#context, name);
-    return undefined;
+    return this.#experiments.reconcile(name);
   }
 
   #listen(): void {
@@ -207,20 +218,25 @@ export class Controller {
     });
     policies.onChange(() => {
       for (const run of runs.list()) if (!run.finished) this.#enqueueRun(run.uid);
+      // When the next run starts depends on the windows, freezes and halts of policies.
+      for (const { metadata } of experiments.list())
+        this.#schedules.add(queueKey('experiment', keyOf(metadata.namespace, metadata.name)));
     });
-    experiments.onChange((key) => this.#queue.add(queueKey('experiment', key)));
+    experiments.onChange((key) => this.#schedules.add(queueKey('experiment', key)));
   }
 
   #runChanged(key: string, next: LiveRun | FinishedRun | undefined, previous: LiveRun | FinishedRun | undefined): void {
     this.#queue.add(queueKey('run', key));
     const known = next ?? previous;
-    if (!known || (next && !next.finished)) return;
+    if (!known) return;
+    // What a run does while it is under way is no news for its experiment.
+    const isNews = !next || !previous || next.finished;
+    const experiment = experimentOf(splitKey(key).namespace, known);
+    if (experiment && isNews) this.#schedules.add(queueKey('experiment', experiment));
+    if (next && !next.finished) return;
     for (const injection of this.#context.caches.injectionsOf(known.uid)) {
       this.#queue.add(queueKey('injection', keyOf(injection.metadata.namespace, injection.metadata.name)));
     }
-    const experiment = known.finished ? known.experiment : known.run.metadata.labels?.[LABEL_EXPERIMENT];
-    const [namespace] = key.split('/');
-    if (experiment) this.#queue.add(queueKey('experiment', keyOf(namespace, experiment)));
   }
 
   #enqueueRun(uid: string): void {
@@ -238,7 +254,7 @@ export class Controller {
     for (const { metadata } of injections.list())
       this.#queue.add(queueKey('injection', keyOf(metadata.namespace, metadata.name)));
     for (const { metadata } of experiments.list())
-      this.#queue.add(queueKey('experiment', keyOf(metadata.namespace, metadata.name)));
+      this.#schedules.add(queueKey('experiment', keyOf(metadata.namespace, metadata.name)));
   }
 
   /** A lost race is no error: the watch brings what we had not seen. */

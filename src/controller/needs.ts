@@ -26,7 +26,11 @@ const squall = (resource: string, verbs: string[], why: string, namespaces: 'Own
 export const controllerNeeds: readonly ControllerNeed[] = [
   squall('experiments', ['get', 'list', 'watch'], 'what is to be run'),
   squall('experiments/status', ['patch'], 'whether it can be run, and how it ended last'),
-  squall('experimentruns', ['get', 'list', 'watch', 'patch'], 'the runs, and their finalizer'),
+  squall(
+    'experimentruns',
+    ['get', 'list', 'watch', 'create', 'patch', 'delete'],
+    'the runs and their finalizer, those that schedules start, and those that are not kept',
+  ),
   squall('experimentruns/status', ['patch'], 'how far a run is'),
   squall('safetypolicies', ['get', 'list', 'watch'], 'what must not be done, and the halt'),
   squall('injections', ['get', 'list', 'watch', 'create', 'patch', 'delete'], 'what is put on and taken back', 'Own'),

@@ -30,6 +30,12 @@ export interface FinishedRun {
   namespace: string;
   name: string;
   experiment: string | undefined;
+  /** The UID of the object that owns it, if one does. */
+  ownerUid?: string | undefined;
+  trigger: ExperimentRun['spec']['trigger'];
+  scheduledTime?: string | undefined;
+  /** It is being deleted. */
+  ending: boolean;
   verdict: string;
   reason: string;
   finishTime: string;
@@ -105,6 +111,10 @@ export function projectRun(object: KubeObject): LiveRun | FinishedRun {
     namespace: object.metadata.namespace ?? '',
     name: object.metadata.name ?? '',
     experiment: object.metadata.labels?.[LABEL_EXPERIMENT],
+    ownerUid: object.metadata.ownerReferences?.[0]?.uid,
+    trigger: run.spec.trigger,
+    scheduledTime: run.spec.scheduledTime,
+    ending: object.metadata.deletionTimestamp !== undefined,
     verdict: status.verdict ?? '',
     reason: status.reason ?? '',
     finishTime: status.finishTime,

@@ -91,7 +91,7 @@ function readyOf(kind: WorkloadKind, status: Json): number {
 }
 
 /** Whether pods are still to be exchanged for newer ones, or their number is not yet what it is to be. */
-function isRolling({ metadata, spec, status }: KubeObject, kind: WorkloadKind): boolean {
+export function isRolling({ metadata, spec, status }: KubeObject, kind: WorkloadKind): boolean {
   if ((status?.observedGeneration ?? 0) < (metadata.generation ?? 0)) return true;
   const wanted = wantedOf(kind, { spec, status });
   switch (kind) {
