@@ -15,6 +15,9 @@ import { taken } from './taken.js';
 /** So many refusals are named. */
 const MOST_NAMED = 10;
 
+/** When steps begin, what they depend on in the cluster was looked at this long ago at most, or after the steps before. */
+const RECENT_MILLISECONDS = 2_000;
+
 /** What a step is about to be put on. */
 export interface Planned {
   step: Step;
@@ -48,8 +51,8 @@ export function admitted(draft: RunDraft, from: number, planned: readonly Planne
  * @returns undefined while that is not known
  */
 export function mayBegin(draft: RunDraft, from: number, steps: readonly Step[]): boolean | undefined {
-  // Since the first of these looks, a baseline may have taken its time.
-  const held = Date.parse(draft.condition('BaselineHeld')?.lastTransitionTime ?? draft.time);
+  // Since the look of the admission, a baseline may have taken its time.
+  const held = Date.parse(draft.condition('BaselineHeld')?.lastTransitionTime ?? draft.time) - RECENT_MILLISECONDS;
   const survey = draft.surveySince(dependsOnCluster(draft) ? Math.max(from, held) : from);
   if (!survey) return undefined;
   if (!authorized(draft, from)) return false;
