@@ -61,16 +61,17 @@ function stepsOf(context: Context, injection: Injection, target: Target): Target
 }
 
 async function apply(memory: InjectionMemory, uid: string, steps: TargetSteps): Promise<void> {
+  // Of several writes some may have been made, whatever the last one came to.
+  const isOne = steps.steps.length === 1 && steps.steps[0]?.do === 'deletePod';
   try {
     const attempt = await steps.apply();
     memory.outcomes.set(uid, attempt);
     memory.unanswered.delete(uid);
     if (attempt.result !== 'changed') return;
     memory.changedFrom.set(uid, attempt.from);
-    // What the steps before it have done is known by their marks only.
-    if (attempt.from > 0) memory.certain = false;
+    memory.certain = false;
   } catch (error) {
-    if (!isNotDone(error) || steps.steps.length > 1) {
+    if (!isNotDone(error) || !isOne) {
       memory.certain = false;
       memory.unanswered.add(uid);
     }

@@ -10,7 +10,7 @@ export type Outcome =
   | { result: 'gone' }
   | { result: 'refused'; message: string; partly?: boolean };
 
-/** What came of asking for an effect; `changed`: nothing was done, for what was recorded of before is not true any more. */
+/** What came of asking for an effect; `changed`: what was recorded of before is not true any more, so that it was not done. */
 export type Attempt = Outcome | { result: 'changed' };
 
 /** What came of asking for an end; `conflict` says what was left as somebody else has made it. */

@@ -1,6 +1,6 @@
 import { defaulted, enumeration, exactlyOne, integer, object, optional } from '../api/schema.js';
 import { fault } from './fault.js';
-import type { SetFields } from './step.js';
+import type { FieldChange, ObjectRef } from './step.js';
 
 const schema = object(
   'scale sets how many replicas the targets have, and back to what they had in the end. A workload that somebody else scales meanwhile is left as they want it.',
@@ -52,9 +52,8 @@ export const scale = fault({
   ],
   apply: ({ replicas, percent = 100, autoscaler }, { kind, namespace, name, uid }) => {
     const to = replicas === undefined ? { percent } : { count: replicas };
-    const object = { kind: kind as SetFields['object']['kind'], namespace, name, uid };
-    const scaled: SetFields = { do: 'setFields', object, changes: [{ field: 'replicas', to }] };
-    const paused: SetFields = { do: 'setFields', object, changes: [{ field: 'autoscalerBounds', to }] };
-    return autoscaler === 'Pause' ? [scaled, paused] : [scaled];
+    const changes: FieldChange[] = [{ field: 'replicas', to }];
+    if (autoscaler === 'Pause') changes.push({ field: 'autoscalerBounds', to });
+    return [{ do: 'setFields', object: { kind: kind as ObjectRef['kind'], namespace, name, uid }, changes }];
   },
 });

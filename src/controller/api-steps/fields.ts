@@ -10,6 +10,8 @@ export interface HeldField {
   /** Left out: it was not there. */
   before?: Json;
   ours: Json;
+  /** What it is while something else that it holds back is restored. Left out: what it was while the fault was on. */
+  yielding?: Json;
 }
 
 /** How one kind of field is read and written. */
@@ -93,12 +95,12 @@ export type LastingChange = Exclude<FieldChange, { field: 'restartedAt' }>;
 
 /** What a change would hold of an object, as it is now. `scaled`: how many replicas the workload has. */
 export function heldField(change: LastingChange, object: Json, scaled: number): HeldField {
-  const { field, ours } = wanted(change, scaled);
-  const before = accessOf(field).read(object);
-  return { field, ours, ...(before !== undefined && { before }) };
+  const wish = wanted(change, scaled);
+  const before = accessOf(wish.field).read(object);
+  return { ...wish, ...(before !== undefined && { before }) };
 }
 
-function wanted(change: LastingChange, scaled: number): { field: string; ours: Json } {
+function wanted(change: LastingChange, scaled: number): HeldField {
   switch (change.field) {
     case 'unschedulable':
       return { field: 'spec.unschedulable', ours: change.to };
@@ -111,7 +113,9 @@ function wanted(change: LastingChange, scaled: number): { field: string; ours: J
     case 'autoscalerBounds': {
       // An autoscaler admits no maximum of 0, and leaves a workload alone that is scaled to 0.
       const bound = Math.max(1, countOf(change.to, scaled));
-      return { field: 'spec.minReplicas and spec.maxReplicas', ours: { max: bound, min: bound } };
+      const pinned = (count: number) => ({ max: count, min: count });
+      const yielding = scaled > 0 ? { yielding: pinned(scaled) } : {};
+      return { field: 'spec.minReplicas and spec.maxReplicas', ours: pinned(bound), ...yielding };
     }
   }
 }
@@ -126,6 +130,12 @@ export function taking({ field, before, ours }: HeldField): (object: Json) => Ed
   return (object) => (same(before, ours) ? [] : stored(object, ours));
 }
 
+/** Gives a field the value that lets something else be restored. */
+export function yielding({ field, ours, yielding: value = ours }: HeldField): (object: Json) => Edit[] {
+  return (object) =>
+    accessOf(field).same(accessOf(field).read(object), value) ? [] : accessOf(field).stored(object, value);
+}
+
 /** Gives a field the value from before. */
 export function restoring({ field, before }: HeldField): (object: Json) => Edit[] {
   return (object) => accessOf(field).stored(object, before);
@@ -135,10 +145,10 @@ export function restoring({ field, before }: HeldField): (object: Json) => Edit[
 export type Holding = 'ours' | 'before' | 'else';
 
 /** Whether a field has our value, the one from before, or another one. */
-export function holdingOf({ field, before, ours }: HeldField, object: Json): Holding {
+export function holdingOf({ field, before, ours, yielding: released = ours }: HeldField, object: Json): Holding {
   const { read, same } = accessOf(field);
   const now = read(object);
-  if (same(now, ours)) return 'ours';
+  if (same(now, ours) || same(now, released)) return 'ours';
   return same(now, before) ? 'before' : 'else';
 }
 

@@ -1,5 +1,7 @@
+import type { Attempt } from '../../domain/injection.js';
 import type { ObjectRef } from '../../faults/step.js';
 import type { Client } from '../../kubernetes/client.js';
+import { ApiError } from '../../kubernetes/errors.js';
 import {
   daemonSets,
   deployments,
@@ -10,7 +12,7 @@ import {
   replicaSets,
   statefulSets,
 } from '../../kubernetes/resource.js';
-import { present } from './outcome.js';
+import { outcomeOf, present } from './outcome.js';
 
 /** `autoscaling/v2` HorizontalPodAutoscaler. */
 export const horizontalPodAutoscalers: Resource = {
@@ -30,6 +32,30 @@ export const resources: Readonly<Record<ObjectRef['kind'], Resource>> = {
   ReplicaSet: replicaSets,
   HorizontalPodAutoscaler: horizontalPodAutoscalers,
 };
+
+/** Other writers, such as a kubelet that reports its node, come between a read and a write this often at most. */
+const TRIES = 5;
+
+/**
+ * Does something to an object as it is now, and again when somebody else has written it meanwhile.
+ *
+ * @throws what `outcomeOf` throws
+ */
+export async function changeObject(
+  client: Client,
+  ref: ObjectRef,
+  attempt: (object: KubeObject) => Promise<Attempt>,
+): Promise<Attempt> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      const object = await readObject(client, ref);
+      return object ? await attempt(object) : { result: 'gone' };
+    } catch (error) {
+      const isRace = error instanceof ApiError && error.isConflict;
+      if (!isRace || tries === TRIES) return outcomeOf(error);
+    }
+  }
+}
 
 /** Reads an object; undefined when it is gone, also when another one has its name by now. */
 export async function readObject(

@@ -1,11 +1,9 @@
 import type { Attempt } from '../../domain/injection.js';
 import type { SetFields } from '../../faults/step.js';
-import { ApiError } from '../../kubernetes/errors.js';
 import type { KubeObject } from '../../kubernetes/resource.js';
 import type { Inspection, Surroundings } from './handler.js';
 import { patchOf, valueAt } from './json-path.js';
-import { readObject, resources } from './objects.js';
-import { NotDoneError, outcomeOf } from './outcome.js';
+import { changeObject, readObject, resources } from './objects.js';
 
 /** What `kubectl rollout restart` sets. */
 const RESTARTED_AT = ['spec', 'template', 'metadata', 'annotations', 'kubectl.kubernetes.io/restartedAt'];
@@ -21,27 +19,20 @@ function restartTime({ injection, mark }: Surroundings): string {
 
 /** Has a workload make all its pods anew, once: a second time the same is there already. */
 export async function restart({ object: ref }: SetFields, where: Surroundings): Promise<Attempt> {
-  try {
-    const object = await readObject(where.client, ref);
-    if (!object) return { result: 'gone' };
-    const time = restartTime(where);
+  const { client } = where;
+  const time = restartTime(where);
+  return changeObject(client, ref, async (object) => {
     if (valueAt(object, RESTARTED_AT) === time) return { result: 'done' };
     if (object.spec?.paused === true) {
       const message = `${ref.kind} ${ref.name} is paused, so that no rollout would follow; resume it first`;
       return { result: 'refused', message };
     }
-    await where.client.patch(
-      resources[ref.kind],
-      ref.namespace,
-      ref.name,
-      patchOf(object, [() => [[RESTARTED_AT, time]]]),
-      { resourceVersion: object.metadata.resourceVersion, repeat: false, permit: () => where.permit() },
-    );
+    const patch = patchOf(object, [() => [[RESTARTED_AT, time]]]);
+    const { resourceVersion } = object.metadata;
+    const options = { resourceVersion, repeat: false, permit: () => where.permit() };
+    await client.patch(resources[ref.kind], ref.namespace, ref.name, patch, options);
     return { result: 'done' };
-  } catch (error) {
-    if (error instanceof ApiError && error.isConflict) throw new NotDoneError(error.message, { cause: error });
-    return outcomeOf(error);
-  }
+  });
 }
 
 /** Whether the restart was asked for and still is the newest, and its controller has made the first pods anew. */

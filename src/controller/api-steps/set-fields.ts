@@ -1,90 +1,81 @@
 import type { Attempt } from '../../domain/injection.js';
 import type { ObjectRef, SetFields } from '../../faults/step.js';
-import type { WriteOptions } from '../../kubernetes/client.js';
-import { ApiError } from '../../kubernetes/errors.js';
 import type { KubeObject } from '../../kubernetes/resource.js';
 import { effectOf } from './effects.js';
-import {
-  fieldWords,
-  type HeldField,
-  heldField,
-  holdingOf,
-  isAsBefore,
-  type LastingChange,
-  restoring,
-  taking,
-} from './fields.js';
-import type { StepHandler, Surroundings } from './handler.js';
-import { type Edit, patchOf } from './json-path.js';
-import { autoscalerOf, readObject, resources } from './objects.js';
-import { NotDoneError, outcomeOf } from './outcome.js';
+import { fieldWords, heldField, holdingOf, type LastingChange } from './fields.js';
+import type { Inspection, StepHandler, Surroundings } from './handler.js';
+import { giveWay, release, take } from './held-part.js';
+import { autoscalerOf, readObject } from './objects.js';
 import { inspectRestart, restart } from './restart.js';
-import { type FieldsUndo, heldByOther, markPlace, markText, NOTHING_HELD, ownMark } from './undo-record.js';
+import { type FieldsUndo, type HeldPart, heldByOther, heldByUs } from './undo-record.js';
 
-/** Other writers, such as a kubelet that reports its node, come between a read and a write this often at most. */
-const TRIES = 5;
 /** How soon an effect that takes its time is looked for again, and how often what is on is looked at. */
 const SOON_MILLISECONDS = 500;
 const HELD_MILLISECONDS = 10_000;
 
 /**
- * Sets fields of one object while a fault is on. The change and an annotation that tells of it are one write, which is
- * made only on the version that was read: so the annotation is there exactly when the change was made.
+ * Sets fields while a fault is on. The change of an object and an annotation that tells of it are one write, which is made
+ * only on the version that was read: so the annotation is there exactly when the change was made.
+ *
+ * An autoscaler is paused before its workload is scaled, and released after that was scaled back: it would undo either.
  */
 export const setFields: StepHandler<SetFields> = {
   async prepare({ object: ref, changes }, where) {
+    const object = await readObject(where.client, ref);
+    if (!object) return { result: 'gone' };
     const lasting = changes.filter(isLasting);
-    const workload = await readObject(where.client, ref);
-    if (!workload) return { result: 'gone' };
-    const scaled: number = workload.spec?.replicas ?? 1;
-    const pauses = lasting.some(({ field }) => field === 'autoscalerBounds');
-    const object = pauses ? await autoscalerOf(where.client, ref) : workload;
-    const by = holderName(where);
-    if (!object) return { undo: { by, fields: [] } satisfies FieldsUndo };
-    const fields = lasting.map((change) => heldField(change, object, scaled));
-    const held = heldByOther(object, where.mark, fields);
-    if (held) return { result: 'refused', message: held };
-    return { undo: { by, object: refOf(object, pauses ? 'HorizontalPodAutoscaler' : ref.kind), fields } };
+    const isPausing = lasting.some(({ field }) => field === 'autoscalerBounds');
+    const autoscaler = isPausing ? await autoscalerOf(where.client, ref) : undefined;
+    const scaled: number = object.spec?.replicas ?? 1;
+    const parts: HeldPart[] = [];
+    for (const [kind, each] of [['HorizontalPodAutoscaler', autoscaler] as const, [ref.kind, object] as const]) {
+      const own = lasting.filter(({ field }) => (field === 'autoscalerBounds') === (each === autoscaler));
+      if (!each || own.length === 0) continue;
+      const fields = own.map((change) => heldField(change, each, scaled));
+      const held = heldByOther(each, where.mark, fields);
+      if (held) return { result: 'refused', message: held };
+      // Where somebody has emptied the injection's status, or a part is on already: what is there now is ours.
+      parts.push({ object: refOf(each, kind), fields: heldByUs(each, where.mark, fields) ?? fields });
+    }
+    return { undo: { by: holderName(where), parts } satisfies FieldsUndo };
   },
 
   async apply(step, undo, where) {
     if (!step.changes.some(isLasting)) return restart(step, where);
-    const record = undo as FieldsUndo;
-    const { object: ref } = record;
-    if (!ref) return { result: 'done' };
-    return retried(async () => {
-      const object = await readObject(where.client, ref);
-      if (!object) return ref.kind === step.object.kind ? { result: 'gone' } : { result: 'changed' };
-      if (ownMark(object, where.mark) !== undefined) return { result: 'done' };
-      return take(object, record, ref, where);
-    });
+    const { by, parts } = undo as FieldsUndo;
+    for (const [index, part] of parts.entries()) {
+      // An autoscaler that is paused has its part in what became of the count; nobody else owns that.
+      const attempt = whereGone(step, part, await take(part, by, index > 0, where));
+      if (attempt.result !== 'done') return index > 0 && 'message' in attempt ? { ...attempt, partly: true } : attempt;
+    }
+    return { result: 'done' };
   },
 
   async inspect(step, undo, where) {
     if (!step.changes.some(isLasting)) return inspectRestart(step, where);
-    const { object: ref, fields } = undo as FieldsUndo;
-    if (!ref) return { on: true, effective: true };
-    const object = await readObject(where.client, ref);
-    if (!object) return { gone: ref.kind === step.object.kind, on: false, instead: 'it is gone', effective: false };
-    const lost = fields.find((field) => holdingOf(field, object) !== 'ours');
-    if (lost) return { on: false, instead: fieldWords(lost, object), effective: false, after: HELD_MILLISECONDS };
-    const effective = await effectOf(where.client, object, fields);
-    return { on: true, effective, after: effective ? HELD_MILLISECONDS : SOON_MILLISECONDS };
+    let inspection: Inspection = { on: true, effective: true, after: HELD_MILLISECONDS };
+    for (const { object: ref, fields } of (undo as FieldsUndo).parts) {
+      const object = await readObject(where.client, ref);
+      const instead = `${ref.kind} ${ref.name} is gone`;
+      if (!object) return { gone: ref.kind === step.object.kind, on: false, instead, effective: false };
+      const lost = fields.find((field) => holdingOf(field, object) !== 'ours');
+      if (lost) return { on: false, instead: fieldWords(lost, object), effective: false, after: HELD_MILLISECONDS };
+      const effective = await effectOf(where.client, object, fields);
+      if (!effective) inspection = { on: true, effective, after: SOON_MILLISECONDS };
+    }
+    return inspection;
   },
 
-  async revert(step, undo, where) {
-    const record = undo as FieldsUndo | null;
-    const ref = record?.object;
-    if (!step.changes.some(isLasting) || !ref) return { result: 'done' };
+  async revert(_step, undo, where) {
+    const { parts } = (undo ?? { parts: [] }) as FieldsUndo;
     const conflicts = new Set<string>();
-    const outcome = await retried(async () => {
-      const object = await readObject(where.client, ref);
-      if (!object) return { result: 'gone' };
-      conflicts.clear();
-      return release(object, record, ref, where, conflicts);
-    });
-    if (outcome.result === 'changed') throw new NotDoneError('what was there before is not known');
-    return { ...outcome, ...(conflicts.size > 0 && { conflict: [...conflicts].join('; ') }) };
+    for (const part of parts.slice(0, -1)) await giveWay(part, where);
+    const outcomes: Attempt[] = [];
+    for (const part of [...parts].reverse()) outcomes.push(await release(part, where, conflicts));
+    const refused = outcomes.find((outcome) => outcome.result === 'refused');
+    if (refused?.result === 'refused') return refused;
+    const isGone = outcomes.length > 0 && outcomes.every(({ result }) => result === 'gone');
+    return { result: isGone ? 'gone' : 'done', ...(conflicts.size > 0 && { conflict: [...conflicts].join('; ') }) };
   },
 };
 
@@ -92,84 +83,15 @@ function isLasting<C extends { field: string }>(change: C): change is C & Lastin
   return change.field !== 'restartedAt';
 }
 
-function refOf({ metadata }: KubeObject, kind: ObjectRef['kind']): ObjectRef & { uid: string } {
+/** Without its autoscaler a workload can be scaled all the same. */
+function whereGone({ object }: SetFields, part: HeldPart, attempt: Attempt): Attempt {
+  return attempt.result === 'gone' && part.object.kind !== object.kind ? { result: 'changed' } : attempt;
+}
+
+function refOf({ metadata }: KubeObject, kind: ObjectRef['kind']): HeldPart['object'] {
   return { kind, namespace: metadata.namespace ?? '', name: metadata.name ?? '', uid: metadata.uid ?? '' };
 }
 
 function holderName({ injection: { spec } }: Surroundings): string {
   return `step '${spec.step}' of run ${spec.run.namespace}/${spec.run.name}`;
-}
-
-/** Somebody else's write between a read and a write is no answer to what was asked. */
-async function retried(attempt: () => Promise<Attempt>): Promise<Attempt> {
-  for (let tries = 1; ; tries += 1) {
-    try {
-      return await attempt();
-    } catch (error) {
-      const isRace = error instanceof ApiError && error.isConflict;
-      if (!isRace) return outcomeOf(error);
-      if (tries === TRIES) throw new NotDoneError(error.message, { cause: error });
-    }
-  }
-}
-
-/** Makes the change on an object that does not have it yet. */
-async function take(object: KubeObject, record: FieldsUndo, ref: ObjectRef, where: Surroundings): Promise<Attempt> {
-  const held = heldByOther(object, where.mark, record.fields);
-  if (held) return { result: 'refused', message: held };
-  if (!record.fields.every((field) => isAsBefore(field, object))) return { result: 'changed' };
-  const marked = [[markPlace(where.mark), markText(record)]] as const;
-  const edits = [...record.fields.map(taking), () => marked];
-  await write(object, edits, ref, where, { permit: () => where.permit() });
-  return { result: 'done' };
-}
-
-/** Takes the change back where it still is ours. */
-async function release(
-  object: KubeObject,
-  record: FieldsUndo,
-  ref: ObjectRef,
-  where: Surroundings,
-  conflicts: Set<string>,
-): Promise<Attempt> {
-  const mark = ownMark(object, where.mark);
-  const unmark = [() => [[markPlace(where.mark), undefined]] as const];
-  if (mark === undefined && !wasConfirmed(where)) {
-    // A write whose answer was lost may still be under way; after another write it can't be made any more.
-    const fence = [() => [[markPlace(where.mark), NOTHING_HELD]] as const];
-    await write(await write(object, fence, ref, where), unmark, ref, where);
-    return { result: 'done' };
-  }
-  const ours = mark === NOTHING_HELD ? [] : record.fields.filter((field) => isToRestore(field, object, ref, conflicts));
-  if (mark !== undefined || ours.length > 0) await write(object, [...ours.map(restoring), ...unmark], ref, where);
-  return { result: 'done' };
-}
-
-function isToRestore(field: HeldField, object: KubeObject, { kind, name }: ObjectRef, conflicts: Set<string>): boolean {
-  const holding = holdingOf(field, object);
-  if (holding === 'else')
-    conflicts.add(`${fieldWords(field, object)} on ${kind} ${name}: somebody else's change, which was left`);
-  return holding === 'ours';
-}
-
-/** Whether the change was made for certain, so that only somebody else can have removed the annotation. */
-function wasConfirmed({ injection, target }: Surroundings): boolean {
-  const known = injection.status?.targets?.find(({ uid }) => uid === target.uid);
-  return known?.effective === true || known?.state === 'Confirmed' || known?.state === 'Effective';
-}
-
-async function write(
-  object: KubeObject,
-  edits: readonly ((draft: KubeObject) => readonly Edit[])[],
-  { kind, namespace, name }: ObjectRef,
-  { client }: Surroundings,
-  options: WriteOptions = {},
-): Promise<KubeObject> {
-  const { resourceVersion } = object.metadata;
-  const patch = patchOf(object, edits);
-  return client.patch(resources[kind], namespace || undefined, name, patch, {
-    ...options,
-    resourceVersion,
-    repeat: false,
-  });
 }

@@ -32,7 +32,7 @@ export class TargetSteps {
       if (index < from) continue;
       const prepared = await handlerOf(step).prepare(step, this.#around(index));
       if (!('result' in prepared)) undos.push(prepared.undo);
-      else return prepared.result === 'refused' && from > 0 ? { ...prepared, partly: true } : prepared;
+      else return prepared.result === 'refused' && this.#undos.length > 0 ? { ...prepared, partly: true } : prepared;
     }
     return { result: 'ready', undo: JSON.stringify(undos) };
   }

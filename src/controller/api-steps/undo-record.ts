@@ -4,12 +4,16 @@ import type { Json, KubeObject } from '../../kubernetes/resource.js';
 import type { HeldField } from './fields.js';
 
 /** What a fault changes of one object, and what was there before. Plain JSON. */
+export interface HeldPart {
+  object: ObjectRef & { uid: string };
+  fields: HeldField[];
+}
+
+/** All that a step changes, in the order in which it is changed. Plain JSON. */
 export interface FieldsUndo {
   /** Which fault holds the fields, for people. */
   by: string;
-  /** The object that holds them; undefined: there is none, such as when nothing scales a workload. */
-  object?: ObjectRef & { uid: string };
-  fields: HeldField[];
+  parts: HeldPart[];
 }
 
 /** Stands in the annotation while nothing is held: no write that is still under way can make the change any more. */
@@ -21,7 +25,7 @@ export function markPlace(mark: string): string[] {
 }
 
 /** What stands in the annotation: what is held and by whom, so that people and other faults can see it. */
-export function markText({ by, fields }: FieldsUndo): string {
+export function markText(by: string, { fields }: HeldPart): string {
   return JSON.stringify({ by, fields });
 }
 
@@ -44,7 +48,14 @@ export function heldByOther(object: KubeObject, mark: string, wanted: readonly H
   return undefined;
 }
 
-function parsed(text: string): Partial<FieldsUndo> | undefined {
+/** What our own annotation says of fields; undefined: there is none, or it says nothing of them. */
+export function heldByUs(object: KubeObject, mark: string, wanted: readonly HeldField[]): HeldField[] | undefined {
+  const fields = parsed(ownMark(object, mark) ?? '')?.fields ?? [];
+  const isSame = fields.length === wanted.length && wanted.every(({ field }, i) => fields[i]?.field === field);
+  return isSame ? fields : undefined;
+}
+
+function parsed(text: string): { by?: string; fields?: HeldField[] } | undefined {
   try {
     const record: Json = JSON.parse(text);
     const isRecord = typeof record === 'object' && record !== null && Array.isArray(record.fields ?? []);
