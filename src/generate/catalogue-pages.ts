@@ -3,7 +3,8 @@ import type { Fault } from '../faults/fault.js';
 import type { Probe } from '../probes/probe.js';
 import { faultExample, probeExample } from './examples.js';
 import { fieldTables } from './field-tables.js';
-import { code, page, yamlBlock } from './markdown.js';
+import { page, yamlBlock } from './markdown.js';
+import { injectRight, needText } from './right-words.js';
 
 /** Where the section of a fault is, from another reference page. */
 export const faultLink = ({ name }: Fault) => `faults.md#${name.toLowerCase()}`;
@@ -33,17 +34,12 @@ function faultSection(fault: Fault): string[] {
 }
 
 function carriedOutBy(fault: Fault): string[] {
-  if (fault.by === 'Agent') {
-    const who = fault.sidecar
-      ? 'by the agent of its node, or by a sidecar: an ephemeral container in the pod'
-      : 'by the agent of its node';
-    return [`Carried out inside of each target, ${who}.`];
-  }
-  const rights = fault.needs.map(
-    ({ verbs, resource, group }) =>
-      `- ${verbs.map(code).join(', ')} on ${code(group ? `${resource}.${group}` : resource)}`,
-  );
-  return ["What the controller must be allowed to do in the targets' namespace:", rights.join('\n')];
+  const needed = 'What the service account of the run must be allowed to do:';
+  if (fault.by === 'ApiServer') return [needed, fault.needs.map((need) => `- ${needText(need)}`).join('\n')];
+  const who = fault.sidecar
+    ? 'by the agent of its node, or by a sidecar: an ephemeral container in the pod'
+    : 'by the agent of its node';
+  return [`Carried out inside of each target, ${who}.`, needed, `- ${injectRight(fault)}`];
 }
 
 /** The catalogue of probes: one section each, its example first. */

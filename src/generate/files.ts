@@ -10,6 +10,7 @@ import { probes } from '../probes/index.js';
 import { faultLink, faultsPage, probeLink, probesPage } from './catalogue-pages.js';
 import { chartFiles } from './chart.js';
 import { kindPage } from './kind-page.js';
+import { rightsPage } from './rights-page.js';
 import { verdictsPage } from './verdicts-page.js';
 
 /** The folders that hold generated files and nothing else. */
@@ -35,6 +36,7 @@ export function generatedFiles(): Map<string, string> {
     ...kinds.map((kind) => [`docs/reference/${pageName(kind)}`, kindPage(kind, links)] as const),
     ['docs/reference/faults.md', faultsPage(faults)],
     ['docs/reference/probes.md', probesPage(probes)],
+    ['docs/reference/rights.md', rightsPage(faults, probes)],
     ['docs/reference/verdicts.md', verdictsPage()],
     ...chartFiles(),
   ]);

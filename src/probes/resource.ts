@@ -99,7 +99,9 @@ export const resource = probe<ResourceSpec>({
     expect: { that: 'object.status.availableReplicas >= 2' },
   },
   minimumSamples: 3,
-  access: ["`get`, or `list` without a `name`, on the objects it reads, in the run's namespace."],
+  access: [
+    "`get`, or `list` without a `name`, on the objects it reads, in the run's namespace; the service account of the run must be allowed to do the same.",
+  ],
   reads: ({ apiVersion, kind, name }) => [{ apiVersion, kind, ...(name !== undefined && { name }) }],
   check,
   interval: ({ interval }) => parseDuration(interval),
