@@ -175,6 +175,16 @@ export const BUILT_IN_SHAPES: Record<string, string> = {
   TokenRequest: `${OBJECT} spec:TokenRequestSpec status:any`,
   TokenRequestSpec: 'audiences:[s] expirationSeconds:i boundObjectRef:BoundObject',
   BoundObject: 'kind:s apiVersion:s name:s uid:s',
+  ValidatingAdmissionPolicy: `${OBJECT} spec:AdmissionPolicySpec status:any`,
+  AdmissionPolicySpec: `paramKind:any matchConstraints:MatchResources validations:[PolicyCheck] failurePolicy:s
+    auditAnnotations:[any] matchConditions:[PolicyExpression/name] variables:[PolicyExpression/name]`,
+  PolicyCheck: 'expression:s message:s reason:s messageExpression:s',
+  PolicyExpression: 'name:s expression:s',
+  MatchResources: `namespaceSelector:LabelSelector objectSelector:LabelSelector resourceRules:[OperationRule]
+    excludeResourceRules:[OperationRule] matchPolicy:s`,
+  OperationRule: 'resourceNames:[s] operations:[s] apiGroups:[s] apiVersions:[s] resources:[s] scope:s',
+  ValidatingAdmissionPolicyBinding: `${OBJECT} spec:PolicyBindingSpec`,
+  PolicyBindingSpec: 'policyName:s paramRef:any matchResources:MatchResources validationActions:[s]',
   Ingress: `${OBJECT} spec:IngressSpec status:any`,
   IngressSpec: 'ingressClassName:s defaultBackend:any tls:[any] rules:[any]',
   NetworkPolicy: `${OBJECT} spec:NetworkPolicySpec`,

@@ -18,6 +18,7 @@ const DEFAULTERS: Record<ResourceName, Defaulter> = {
   'jobs.batch': defaultJob,
   'poddisruptionbudgets.policy': defaultStatus,
   'horizontalpodautoscalers.autoscaling': defaultAutoscaler,
+  'validatingadmissionpolicies.admissionregistration.k8s.io': defaultPolicy,
   'networkpolicies.networking.k8s.io': defaultNetworkPolicy,
   'customresourcedefinitions.apiextensions.k8s.io': defaultDefinition,
   'rolebindings.rbac.authorization.k8s.io': defaultBinding,
@@ -167,6 +168,16 @@ function defaultAutoscaler(autoscaler: KubeObject): void {
   autoscaler.spec.minReplicas ??= 1;
   const target = { type: 'Utilization', averageUtilization: 80 };
   autoscaler.spec.metrics ??= [{ type: 'Resource', resource: { name: 'cpu', target } }];
+}
+
+function defaultPolicy(policy: KubeObject): void {
+  policy.status ??= {};
+  if (isRecord(policy.spec)) {
+    policy.spec.failurePolicy ??= 'Fail';
+    if (isRecord(policy.spec.matchConstraints)) {
+      policy.spec.matchConstraints.matchPolicy ??= 'Equivalent';
+    }
+  }
 }
 
 function defaultNetworkPolicy({ spec }: KubeObject): void {

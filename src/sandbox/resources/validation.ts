@@ -3,6 +3,7 @@ import { equalJson, isRecord } from '../json.js';
 import type { Json, KubeObject, ResourceName } from '../store/types.js';
 import { validateDefinition } from './crd-validation.js';
 import { validatePod, validatePodSpec, validatePodUpdate } from './pod-validation.js';
+import { validatePolicy, validatePolicyBinding } from './policy-validation.js';
 import { Problems } from './problems.js';
 import { validateBinding, validateRole } from './rbac-validation.js';
 import { compileLabelSelector } from './selector.js';
@@ -22,6 +23,8 @@ const VALIDATORS: Record<ResourceName, Validator> = {
   'poddisruptionbudgets.policy': validateDisruptionBudget,
   'horizontalpodautoscalers.autoscaling': validateAutoscaler,
   'leases.coordination.k8s.io': validateLease,
+  'validatingadmissionpolicies.admissionregistration.k8s.io': validatePolicy,
+  'validatingadmissionpolicybindings.admissionregistration.k8s.io': validatePolicyBinding,
   'roles.rbac.authorization.k8s.io': validateRole,
   'clusterroles.rbac.authorization.k8s.io': validateRole,
   'rolebindings.rbac.authorization.k8s.io': validateBinding,

@@ -24,6 +24,20 @@ const SEEDS: Record<string, Json> = {
     rules: [{ apiGroups: [''], resources: ['pods'], verbs: ['get'] }],
     aggregationRule: { clusterRoleSelectors: [SELECTOR] },
   },
+  '/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies': {
+    spec: {
+      matchConstraints: {
+        resourceRules: [{ apiGroups: ['*'], apiVersions: ['*'], operations: ['*'], resources: ['*'] }],
+        objectSelector: SELECTOR,
+      },
+      matchConditions: [{ name: 'any', expression: 'true' }],
+      variables: [{ name: 'kind', expression: 'request.kind' }],
+      validations: [{ expression: "variables.kind.kind != 'Thing'", messageExpression: "'no'" }],
+    },
+  },
+  '/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings': {
+    spec: { policyName: 'x', validationActions: ['Deny'] },
+  },
   '/apis/rbac.authorization.k8s.io/v1/namespaces/default/rolebindings': {
     roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'x' },
     subjects: [{ kind: 'ServiceAccount', name: 'x', namespace: 'default' }],

@@ -3,6 +3,7 @@ import { badRequest } from '../api-error.js';
 import { isRecord } from '../json.js';
 import type { DeleteOptions, Json, KubeObject } from '../store/types.js';
 import { asServed, listHead, namespaceOf, type ResourceCall, sendJson, sendObject } from './context.js';
+import { askPolicies } from './policy-admission.js';
 import { integerOf, invalidOption, isDryRun } from './query.js';
 import { selectedObjects } from './read.js';
 import { parseJson, readBody } from './request.js';
@@ -17,6 +18,10 @@ export async function handleDelete(call: ResourceCall): Promise<void> {
   const { context, type, target, response } = call;
   const { store } = context;
   const options = await readDeleteOptions(call.request, call.query);
+  const present = store.get(type.resource, namespaceOf(call), target.name!);
+  if (present !== undefined) {
+    askPolicies(call, 'DELETE', undefined, present);
+  }
   const deleted = store.delete(type.resource, namespaceOf(call), target.name!, options);
   const held = store.get(type.resource, namespaceOf(call), target.name!);
   if (type.resource === 'pods' || held?.metadata.uid === deleted.metadata.uid) {
@@ -31,9 +36,11 @@ export async function handleDelete(call: ResourceCall): Promise<void> {
 export async function handleDeleteCollection(call: ResourceCall): Promise<void> {
   const { context, type, response } = call;
   const options = await readDeleteOptions(call.request, call.query);
-  const items = selectedObjects(call).map(({ metadata: { namespace, name } }) =>
-    asServed(type, context.store.delete(type.resource, namespace, name, options)),
-  );
+  const items = selectedObjects(call).map((present) => {
+    const { namespace, name } = present.metadata;
+    askPolicies(call, 'DELETE', undefined, present);
+    return asServed(type, context.store.delete(type.resource, namespace, name, options));
+  });
   const metadata = { resourceVersion: String(context.store.version) };
   sendJson(response, 200, { ...listHead(type), metadata, items });
 }

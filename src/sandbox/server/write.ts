@@ -9,6 +9,7 @@ import type { NewObject } from '../store/store.js';
 import type { Json, KubeObject } from '../store/types.js';
 import { admit, checkIdentity, refuseInvalid } from './admission.js';
 import { asServed, asStored, namespaceOf, type ResourceCall, sendObject } from './context.js';
+import { askPolicies } from './policy-admission.js';
 import { isDryRun } from './query.js';
 import { mediaTypeOf, parseJson, readBody, readObject } from './request.js';
 import { nextObject } from './update-strategy.js';
@@ -52,6 +53,7 @@ export async function handleCreate(call: ResourceCall): Promise<void> {
     dryRun: isDryRun(query),
     check(next) {
       refuseInvalid(type, next, undefined, admitted.causes);
+      askPolicies(call, 'CREATE', next, undefined);
       checkEscalation(context, user, type.resource, next);
     },
   });
@@ -123,6 +125,7 @@ export function writeChange(call: ResourceCall, change: Change, warnings: string
       dryRun: isDryRun(query),
       check(next, previous) {
         refuseInvalid(type, next, previous, causes, target.subresource);
+        askPolicies(call, 'UPDATE', next, previous);
         checkEscalation(context, user, type.resource, next);
       },
     },
