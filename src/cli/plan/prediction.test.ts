@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { parse, stringify } from 'yaml';
 import type { Json, KubeObject } from '../../kubernetes/resource.js';
-import { podDisruptionBudgets } from '../../kubernetes/resource.js';
 import { rememberingIo, runMain } from '../../testing/command-line.js';
 import {
   bundleController,
@@ -189,11 +188,6 @@ const cases: [string, Json][] = [
 describe('what a plan foretells', () => {
   test.each(cases)('of %s is what then happens', async (_name, given) => {
     await atRest();
-    if (given.metadata.name === 'below-budget')
-      await cluster.client.create(podDisruptionBudgets, {
-        metadata: { name: 'checkout', namespace: 'shop' },
-        spec: { minAvailable: 3, selector: { matchLabels: { app: 'checkout' } } },
-      });
     const file = join(folder, `${given.metadata.name}.yaml`);
     writeFileSync(file, stringify(given));
     const { plan, code } = await planIt(file);
