@@ -45,7 +45,7 @@ export function admit(draft: RunDraft): void {
     const status = draft.status.steps?.find(({ name }) => name === step);
     if (status) status.targets = chosen;
   }
-  const words = draws.map(({ step, draw: drawn }) => `${step.name}: ${drawn.chosen} of ${drawn.order.length}`);
+  const words = draws.map(({ step, draw: drawn }) => `${step.name}: ${drawn.chosen} of ${drawn.candidates}`);
   draft.setCondition('TargetsSelected', 'True', 'TargetsSelected', `Drew ${words.join('; ')}`);
   draft.event('Normal', 'TargetsSelected', `Drew ${words.join('; ')} with seed ${draft.status.seed}`);
 }
@@ -137,7 +137,7 @@ function selectionOf(step: Step, drawn: Draw, pods: readonly Candidate[], chosen
     step: step.name,
     matched: drawn.matched,
     removed: drawn.removed,
-    candidates: drawn.order.length,
+    candidates: drawn.candidates,
     chosen: chosen.length,
     readyBefore: pods.filter((pod) => pod.ready && !pod.terminating).length,
     standIns: pods.filter((pod) => pod.standIn && uids.has(pod.uid)).length,

@@ -37,6 +37,12 @@ describe('a draw of nodes', () => {
     expect(removedWords(result.removed)).toBe('1 kept so that a Ready node is left');
   });
 
+  test('says nothing of the one that is left while it makes no difference', () => {
+    const result = drawn(three(), { ...all, percent: 50 });
+    expect([result.chosen, result.candidates, result.removed.lastReady]).toEqual([1, 3, undefined]);
+    expect(drawn(three(), all).candidates).toBe(2);
+  });
+
   test('takes nothing of a cluster of one node', () => {
     const result = drawn([aNode('only')], all);
     expect(result.chosen).toBe(0);

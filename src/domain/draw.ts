@@ -11,6 +11,8 @@ export interface Draw {
   removed: Removed;
   /** All candidates in drawing order: the chosen first, then those who would replace them. */
   order: Candidate[];
+  /** How many were left to draw from: those in `order`, and what is kept for a Ready node while that makes no difference. */
+  candidates: number;
   /** How many are wanted. */
   chosen: number;
 }
@@ -131,14 +133,18 @@ export function draw(
   const ordered = inDrawingOrder(candidates, seed, key);
   const groups = targets.zones ? zonesInDrawingOrder(ordered, seed, key) : ordered.map((pod) => [pod]);
   const kept = new Set(mayTakeAll(targets) ? [] : keptReady(groups, others, nodes ?? { spares: [], held: new Set() }));
-  if (kept.size > 0) removed.lastReady = kept.size;
   const fit = groups.map((group) => group.filter(({ uid }) => !exclude?.has(uid))).filter((group) => group.length > 0);
   const left = fit.filter(([first]) => !first || !kept.has(first));
+  const order = left.flat();
+  const drawn = left.slice(0, wanted(fit.length, targets));
+  const isBound = drawn.length < wanted(fit.length, targets);
+  if (isBound) removed.lastReady = kept.size;
   return {
     matched: pods.length,
     removed,
-    order: left.flat(),
-    chosen: left.slice(0, wanted(fit.length, targets)).flat().length,
+    order,
+    candidates: isBound ? order.length : order.length + kept.size,
+    chosen: drawn.flat().length,
   };
 }
 

@@ -130,7 +130,7 @@ function drawOf(
     fault: fault.fault,
     matched: drawn.matched,
     removed: drawn.removed,
-    candidates: drawn.order.length,
+    candidates: drawn.candidates,
     targets: inOrder(hit, drawn.order).map((candidate) => {
       const agent = agents.get(candidate.uid);
       return { candidate, ...(agent && { agent }) };
@@ -146,8 +146,9 @@ function drawOf(
 }
 
 /** What is kept so that a Ready node is left is no matter of one candidate: no filter removes it, and yet it is not in the order. */
-function whyNot({ uid }: Candidate, { order }: Draw, removed: keyof Removed | undefined): keyof Removed | 'notDrawn' {
-  return removed ?? (order.some((each) => each.uid === uid) ? 'notDrawn' : 'lastReady');
+function whyNot({ uid }: Candidate, draw: Draw, removed: keyof Removed | undefined): keyof Removed | 'notDrawn' {
+  const isKept = draw.removed.lastReady !== undefined && !draw.order.some((each) => each.uid === uid);
+  return removed ?? (isKept ? 'lastReady' : 'notDrawn');
 }
 
 function inOrder(hit: readonly Candidate[], order: readonly Candidate[]): Candidate[] {
