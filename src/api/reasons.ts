@@ -45,7 +45,8 @@ export const reasons = {
   },
   FaultLost: {
     verdict: 'Inconclusive',
-    meaning: 'A fault vanished before its time and `onDrift` is `End`: it was only tested for a part of it.',
+    meaning:
+      'A fault vanished before its time, and `onDrift` is `End` or somebody else took it away: it was only tested for a part of it.',
   },
   Halted: { verdict: 'Aborted', meaning: 'A SafetyPolicy halts all experiments.' },
   AbortedByUser: { verdict: 'Aborted', meaning: '`spec.abort` was set, or the run was deleted.' },

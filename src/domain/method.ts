@@ -1,5 +1,6 @@
 import type { Step } from '../api/experiment.js';
 import type { StepStatus } from '../api/experiment-run.js';
+import { isCertainlyOff } from '../api/injection.js';
 import { parseDuration } from '../stats/duration.js';
 import { LOOK_MILLISECONDS, type RunDraft } from './draft.js';
 import { findNotHeldBack } from './drain-result.js';
@@ -116,8 +117,8 @@ function reportRefused(draft: RunDraft, { name }: Step, states: readonly KnownTa
   const isUnknown = wanted.some(isOpen);
   draft.wakeAt(deadline);
   if (!isTouched && isUnknown && draft.now < deadline) return true;
-  const where =
-    refused.length === 1 ? `pod ${first.name}` : `${refused.length} of ${states.length} targets, such as ${first.name}`;
+  const named = `${first.kind} ${first.name}`;
+  const where = refused.length === 1 ? named : `${refused.length} of ${states.length} targets, such as ${first.name}`;
   const message = `The fault of step '${name}' can't be put on ${where}: ${first.message ?? 'no reason given'}`;
   draft.find(isTouched || isUnknown ? 'InjectionFailed' : 'NotSupported', message);
   return true;
@@ -137,6 +138,7 @@ function hold(draft: RunDraft, step: Step, status: StepStatus): void {
   if (reportFailed(draft, step, states) || reportRefused(draft, step, states, draft.now)) return;
   apply(draft, step);
   reportStuck(draft, step, status, states);
+  if (reportLost(draft, step, states)) return;
   // Whether a one-shot fault has done its work is seen on the pods.
   if (draft.facts(step).oneShot && !draft.observed.candidates) return;
   const ends = Math.max(holdEnd(draft, step, status), effectDeadline(draft, step));
@@ -151,11 +153,22 @@ function hold(draft: RunDraft, step: Step, status: StepStatus): void {
   status.state = 'Reverting';
 }
 
+/** What somebody else has taken away everywhere is not put back, and tests nothing any more. Returns whether that is so. */
+function reportLost(draft: RunDraft, step: Step, states: readonly KnownTarget[]): boolean {
+  const { oneShot, by } = draft.facts(step);
+  const taken = states.filter(({ state, drifts }) => state === 'Confirmed' && drifts > 0);
+  const [first] = taken;
+  if (oneShot || by === 'Agent' || !first) return false;
+  if (states.some((target) => !taken.includes(target) && !isCertainlyOff(target.state))) return false;
+  draft.find('FaultLost', `The fault of step '${step.name}' is on none of its targets any more: ${first.conflict}`);
+  return true;
+}
+
 /** A fault that lasts was not on all of its targets to the end. */
 function noteGone(draft: RunDraft, step: Step, status: StepStatus, states: readonly KnownTarget[]): void {
   const fault = draft.facts(step);
   const gone = states.filter(({ state }) => state === 'Reverted').length;
-  if (fault.oneShot || fault.by !== 'Agent' || gone === 0) return;
+  if (fault.oneShot || gone === 0) return;
   note(status, `${gone} of ${status.targets} targets went away while the fault was on`);
 }
 

@@ -8,6 +8,8 @@ import { drainNotes } from './drain-result.js';
 export interface KnownTarget {
   uid: string;
   name: string;
+  /** What it is, for people, such as `pod`. */
+  kind: string;
   state: TargetState | undefined;
   /** Whether it was hit, also when the fault is not on it any more. */
   hit: boolean;
@@ -18,18 +20,21 @@ export interface KnownTarget {
   /** When the state was entered, in milliseconds since the epoch; 0 while there is none. */
   since: number;
   message?: string;
+  /** What somebody else has made of what the fault had changed, in words. */
+  conflict?: string;
 }
 
 /** How far all targets of some injections are. */
 export function targetStates(injections: readonly Injection[]): KnownTarget[] {
   return injections.flatMap(({ spec, status }) => {
     const known = new Map(status?.targets?.map((target) => [target.uid, target]));
-    return spec.targets.map(({ uid, name }) => {
+    return spec.targets.map(({ uid, name, kind = 'Pod' }) => {
       const found = known.get(uid);
       const effective = found?.state === 'Effective' || found?.effective === true;
       return {
         uid,
         name,
+        kind: kind.toLowerCase(),
         state: found?.state,
         // What has vanished, or was seen once, had been on, whatever became of it.
         hit: isHit(found?.state) || effective || found?.drifts !== undefined,
@@ -37,6 +42,7 @@ export function targetStates(injections: readonly Injection[]): KnownTarget[] {
         drifts: found?.drifts ?? 0,
         since: found ? Date.parse(found.time) : 0,
         ...(found?.message && { message: found.message }),
+        ...(found?.conflict && { conflict: found.conflict }),
       };
     });
   });
@@ -79,6 +85,15 @@ export function conclude(status: StepStatus, injections: readonly Injection[]): 
   if (proxied > 0)
     note(status, `on ${proxied} of ${status.targets} targets a proxy delayed TCP connections, only new ones`);
   for (const words of drainNotes(injections)) note(status, words);
+  noteConflicts(status, injections);
+}
+
+function noteConflicts(status: StepStatus, injections: readonly Injection[]): void {
+  const disputed = targetStates(injections).filter(({ conflict }) => conflict);
+  const [first] = disputed;
+  if (!first) return;
+  const where = `on ${disputed.length} of ${status.targets} targets`;
+  note(status, `somebody else changed what the fault had changed ${where}, and it was left so: ${first.conflict}`);
 }
 
 /** Adds to what is worth knowing of a step. */
