@@ -118,7 +118,7 @@ async function createInjection(
     // Made by an attempt whose answer was lost. Holding other targets, it must not pass for what is being recorded.
     const present = await client.get(injections, namespace, name);
     caches.injections.upsert(present);
-    const same = (['agent', 'node', 'bootId', 'parts', 'targets'] as const).every((field) =>
+    const same = (['run', 'agent', 'node', 'bootId', 'parts', 'targets'] as const).every((field) =>
       isDeepStrictEqual(present.spec?.[field], spec[field]),
     );
     if (!same) throw error;

@@ -66,8 +66,8 @@ describe('before a step', () => {
   });
   const done = { state: 'Done', endTime: at(30) } as const;
 
-  /** Goes on at 40 s; the run began at 0 s and its look at 1 s. */
-  function begin(statuses: StepStatus[], survey: Partial<Survey> = { at: START + 1_000 }) {
+  /** Goes on at 40 s; the run began at 0 s and its look at 20 s. */
+  function begin(statuses: StepStatus[], survey: Partial<Survey> = { at: START + 20_000 }) {
     const method = statuses.map(({ name }) => aStep(name));
     const run = aRun({ template: { method }, status: { startTime: at(0), steps: statuses } });
     const draft = new RunDraft(anObservation(run, { survey: aSurvey(survey) }), START + 40_000);
@@ -80,6 +80,11 @@ describe('before a step', () => {
     const { states, surveyFrom } = begin([status('a', {})]);
     expect(states).not.toContain('Waiting');
     expect(surveyFrom).toBeUndefined();
+  });
+
+  test('a look that is older than 30s is not enough, as after a long baseline', () => {
+    const late = begin([status('a', {})], { at: START + 9_999 });
+    expect(late).toMatchObject({ states: ['Waiting'], surveyFrom: START + 10_000 });
   });
 
   test('a later one awaits a look that began after the one before it had ended', () => {

@@ -5,8 +5,8 @@ import type { Survey } from './survey.js';
 const MOST_NAMED = 5;
 /** How a message that rights are missing ends. */
 export const ROLE_HINT = '; to see the Role that would grant it: squall plan FILE';
-/** Between two rounds of a fault a look at rights may be as old as this. */
-export const ROUND_LOOK_MILLISECONDS = 30_000;
+/** What begins anew, such as a round of a fault, takes a look at rights that is no older than this. */
+export const OLDEST_LOOK_MILLISECONDS = 30_000;
 
 /**
  * Whether the service account of a run may do what the run does; if not, why is found. Asks for a look at its rights

@@ -2,7 +2,7 @@ import type { Step } from '../api/experiment.js';
 import type { StepStatus } from '../api/experiment-run.js';
 import { isCertainlyOff } from '../api/injection.js';
 import { carry, wordsOf } from './agents.js';
-import { authorized, ROUND_LOOK_MILLISECONDS } from './authorization.js';
+import { authorized, OLDEST_LOOK_MILLISECONDS } from './authorization.js';
 import { type RunDraft, shortened } from './draft.js';
 import { inDrawingOrder, isFollowable } from './draw.js';
 import { recordedInjections, recordedRounds, targetStates } from './progress.js';
@@ -46,7 +46,7 @@ function takeIn(
     draft.wakeAt(due);
     return;
   }
-  if (!authorized(draft, draft.now - ROUND_LOOK_MILLISECONDS)) return;
+  if (!authorized(draft, draft.now - OLDEST_LOOK_MILLISECONDS)) return;
   const newest = Math.max(due, ...fresh.map(({ createdAt }) => createdAt));
   const room = affordable(draft, step, inDrawingOrder(fresh, draft.status.seed ?? 0, step.name), newest);
   const found = room && carry(draft, step, room.fit, missing);

@@ -2,6 +2,7 @@ import type { Step } from '../api/experiment.js';
 import type { StepStatus } from '../api/experiment-run.js';
 import { isCertainlyOff } from '../api/injection.js';
 import { parseDuration } from '../stats/duration.js';
+import { OLDEST_LOOK_MILLISECONDS } from './authorization.js';
 import { LOOK_MILLISECONDS, type RunDraft } from './draft.js';
 import { findNotHeldBack } from './drain-result.js';
 import { follow } from './follow.js';
@@ -29,11 +30,12 @@ export function advanceMethod(draft: RunDraft): boolean {
   return false;
 }
 
-/** Rights and safeguards are asked anew before each group of steps. The look of the admission is for the first one. */
+/** Rights and safeguards are asked anew before each group of steps; before the first one only if the baseline took long. */
 function isReady(draft: RunDraft, group: readonly Step[]): boolean {
   const ends = draft.status.steps?.flatMap(({ endTime }) => endTime ?? []) ?? [];
   const times = ends.length > 0 ? ends : [draft.status.startTime ?? draft.time];
-  return mayBegin(draft, Math.max(...times.map((time) => Date.parse(time))), group) === true;
+  const from = Math.max(draft.now - OLDEST_LOOK_MILLISECONDS, ...times.map((time) => Date.parse(time)));
+  return mayBegin(draft, from, group) === true;
 }
 
 function isOver({ state }: StepStatus): boolean {

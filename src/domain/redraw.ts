@@ -3,7 +3,7 @@ import type { StepStatus } from '../api/experiment-run.js';
 import type { Injection, Target } from '../api/injection.js';
 import { makeDurable } from './admission.js';
 import { type Carried, carry, wordsOf } from './agents.js';
-import { authorized, ROUND_LOOK_MILLISECONDS } from './authorization.js';
+import { authorized, OLDEST_LOOK_MILLISECONDS } from './authorization.js';
 import { type RunDraft, shortened, timestamp } from './draft.js';
 import { draw } from './draw.js';
 import { nodeNames, type OtherNodes } from './last-ready.js';
@@ -16,7 +16,7 @@ export function replaceMissed(draft: RunDraft, step: Step, states: readonly Know
   const wanted = wantedAtOnce(draft, step);
   const missing = wanted - states.filter(({ hit }) => hit).length;
   if (missing <= 0 || draft.facts(step).repeatEveryMilliseconds !== undefined) return false;
-  if (!draft.observed.candidates || !authorized(draft, draft.now - ROUND_LOOK_MILLISECONDS)) return true;
+  if (!draft.observed.candidates || !authorized(draft, draft.now - OLDEST_LOOK_MILLISECONDS)) return true;
   const noticed = Math.max(0, ...states.flatMap(({ state, since }) => (state === 'Missed' ? [since] : [])));
   const redraw = drawAgain(draft, step, step.name, noticed);
   if (!redraw) return true;
@@ -109,7 +109,7 @@ export function repeat(draft: RunDraft, step: Step, status: StepStatus, ends: nu
     draft.wakeAt(due);
     return;
   }
-  if (!authorized(draft, draft.now - ROUND_LOOK_MILLISECONDS)) return;
+  if (!authorized(draft, draft.now - OLDEST_LOOK_MILLISECONDS)) return;
   const redraw = drawAgain(draft, step, `${step.name}/${recordedRounds(draft, step)}`, due);
   if (!redraw) return;
   const found = carry(draft, step, redraw.fit.slice(0, roundSize(step, redraw.order.length)));
