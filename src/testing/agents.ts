@@ -10,7 +10,7 @@ import { type Connection, connectTo } from '../cli/connect.js';
 import { installCrds } from '../cli/install-crds.js';
 import { ensureNamespace } from '../cli/start-controller.js';
 import { Client } from '../kubernetes/client.js';
-import { clusterAt } from '../kubernetes/kubeconfig.js';
+import { type ClusterConfig, clusterAt } from '../kubernetes/kubeconfig.js';
 import { injections, type Json, type KubeObject, leases, pods } from '../kubernetes/resource.js';
 import { createTransport } from '../kubernetes/transport.js';
 import { type Cluster, startCluster } from '../sandbox/cluster.js';
@@ -34,6 +34,15 @@ export interface TestAgent {
   /** As SIGKILL would: nothing of it goes on, and what it began is left. */
   kill(): Promise<void>;
   stop(): Promise<void>;
+}
+
+/** How a test's agent is made. */
+export interface TestAgentOptions {
+  end?: Life['end'];
+  times?: AgentOptions['times'];
+  folder?: string;
+  /** As whom it acts; left out: the admin. */
+  credentials?: ClusterConfig['credentials'];
 }
 
 /** A simulated cluster with a node, its agents one after another, and a controller's Lease. */
@@ -82,9 +91,10 @@ export class AgentLab {
   }
 
   /** Starts an agent; it ends with the lab unless it did before. */
-  async agent(options: { end?: Life['end']; times?: AgentOptions['times']; folder?: string } = {}): Promise<TestAgent> {
+  async agent(options: TestAgentOptions = {}): Promise<TestAgent> {
     const proxy = await startCrashProxy(this.cluster.url);
-    const transport = createTransport(clusterAt(proxy.url), { userAgent: 'agent', qps: 10_000, burst: 10_000 });
+    const as = { ...clusterAt(proxy.url), ...(options.credentials && { credentials: options.credentials }) };
+    const transport = createTransport(as, { userAgent: 'agent', qps: 10_000, burst: 10_000 });
     const life = new Life();
     life.end = options.end;
     let journal: Journal | undefined;
