@@ -85,7 +85,8 @@ async function inspect(memory: InjectionMemory, uid: string, steps: TargetSteps)
   const attempt = unfinished.length > 0 && injection.spec.state === 'Apply' ? await goOn(steps, unfinished) : undefined;
   const { unfinished: more, after = LOOK_MILLISECONDS, ...look } = await steps.inspect();
   memory.unfinished.set(uid, more);
-  memory.sightings.set(uid, { ...look, ...attempt, wakeAt: client.clock.now() + after });
+  const at = client.clock.now();
+  memory.sightings.set(uid, { ...look, ...attempt, at, wakeAt: at + after });
 }
 
 /** Goes on with steps that take their time. Once nothing more may be hit they are only looked at. */

@@ -1,6 +1,9 @@
 import type { Injection } from '../api/injection.js';
 import type { Attempt, Preparation, Sighting, Undone } from '../domain/injection.js';
 
+/** A target is not looked at more often than this for whatever happens. */
+const OFTEN_MILLISECONDS = 1_000;
+
 /** What this process remembers of an injection between two looks. */
 export interface InjectionMemory {
   uid: string;
@@ -16,8 +19,8 @@ export interface InjectionMemory {
   changedFrom: Map<string, number>;
   /** By the target's UID, what our own attempts to take it back came to in this look. */
   undone: Map<string, Undone>;
-  /** By the target's UID, what looks have shown that are not too old. */
-  sightings: Map<string, Sighting>;
+  /** By the target's UID, what looks have shown that are not too old, and when they were, in API-server time. */
+  sightings: Map<string, Sighting & { at: number }>;
   /** By the target's UID, which of its steps have more to do. */
   unfinished: Map<string, readonly number[]>;
 }
@@ -58,10 +61,20 @@ export class InjectionMemories {
   }
 }
 
-/** Forgets what is not true of the next look any more. `now` in API-server time. */
-export function beginLook({ undone, sightings }: InjectionMemory, now: number): void {
+/**
+ * Forgets what may not be true any more. What makes us look again before it is time may have changed a target; it is
+ * looked at for that, but not more often than once a second, and not before a step has to be gone on with.
+ *
+ * @param now in API-server time
+ */
+export function beginLook({ undone, sightings, unfinished }: InjectionMemory, now: number): void {
   undone.clear();
-  for (const [uid, { wakeAt }] of sightings) if (wakeAt <= now) sightings.delete(uid);
+  for (const [uid, sighting] of sightings) {
+    const isGoingOn = (unfinished.get(uid)?.length ?? 0) > 0;
+    const due = isGoingOn ? sighting.wakeAt : Math.min(sighting.wakeAt, sighting.at + OFTEN_MILLISECONDS);
+    if (due <= now) sightings.delete(uid);
+    else sightings.set(uid, { ...sighting, wakeAt: due });
+  }
 }
 
 /** Forgets what was read of what is there before the effect: it is recorded now, or has to be read anew. */

@@ -29,6 +29,12 @@ interface Filter {
 const filters: Filter[] = [
   { name: 'terminating', words: 'terminating', takesOut: (pod) => pod.terminating },
   { name: 'completed', words: 'completed', takesOut: (pod) => pod.completed },
+  {
+    name: 'unsuitable',
+    words: 'that can not carry the fault, such as workloads with an autoscaler that is not paused',
+    takesOut: ({ obstacle, autoscaled }, _targets, _now, fault) =>
+      obstacle === 'unsuitable' || (autoscaled === true && fault.scalesTo !== undefined && !fault.pausesAutoscaler),
+  },
   { name: 'rollingOut', words: 'with a rollout in progress', takesOut: ({ obstacle }) => obstacle === 'rollingOut' },
   { name: 'notReady', words: 'not Ready', takesOut: (pod) => !pod.ready },
   {
@@ -54,12 +60,6 @@ const filters: Filter[] = [
   },
   // Not a matter of one candidate: see `keptReady`.
   { name: 'lastReady', words: 'kept so that a Ready node is left', takesOut: () => false },
-  {
-    name: 'unsuitable',
-    words: 'that can not carry the fault, such as workloads with an autoscaler that is not paused',
-    takesOut: ({ obstacle, autoscaled }, _targets, _now, fault) =>
-      obstacle === 'unsuitable' || (autoscaled === true && fault.scalesTo !== undefined && !fault.pausesAutoscaler),
-  },
   { name: 'inUse', words: 'held by another run', takesOut: ({ obstacle }) => obstacle === 'inUse' },
   {
     name: 'notAllowed',
