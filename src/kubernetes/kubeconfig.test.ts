@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { stringify } from 'yaml';
+import { startTestServer } from '../sandbox/server/test-server.js';
 import { sendJson, startScriptedServer } from '../testing/scripted-server.js';
 import { testCertificate, testKey } from '../testing/tls.js';
 import { type ClusterConfig, loadCluster } from './kubeconfig.js';
@@ -106,6 +107,28 @@ describe('a kubeconfig', () => {
       kubeconfig: await write({ cluster: { server: await startTls(), ...authority }, user }),
     });
     expect(await ask(cluster)).toEqual({ peer: 'squall-test', impersonate: 'jane' });
+  });
+
+  test('acts as another user with groups, as kubectl would', async () => {
+    const server = await startTestServer();
+    closers.push(() => void server.close());
+    const user = {
+      as: 'jane',
+      'as-uid': '7',
+      'as-groups': ['testers', 'shop, owners'],
+      'as-user-extra': { 'example.org/team': ['a', 'b'] },
+    };
+    const cluster = await loadCluster({ kubeconfig: await write({ cluster: { server: server.url }, user }) });
+    const transport = createTransport(cluster, { userAgent: 'test' });
+    closers.push(() => transport.close());
+    const path = '/apis/authentication.k8s.io/v1/selfsubjectreviews';
+    const { body } = await transport.request({ method: 'POST', path, body: {} });
+    expect(body.status.userInfo).toEqual({
+      username: 'jane',
+      uid: '7',
+      groups: ['testers', 'shop, owners', 'system:authenticated'],
+      extra: { 'example.org/team': ['a', 'b'] },
+    });
   });
 
   test('refuses a server it cannot verify, unless told otherwise', async () => {

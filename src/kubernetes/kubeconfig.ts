@@ -5,6 +5,7 @@ import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import type { Cluster, KubeConfig } from '@kubernetes/client-node';
 import { type ClusterConfig, ClusterConfigError, type Credentials, type TlsMaterial } from './cluster-config.js';
+import { impersonationHeaders } from './impersonation.js';
 import { inCluster, isInCluster, SERVICE_ACCOUNT_FOLDER } from './in-cluster.js';
 import { systemTiming } from './timing.js';
 
@@ -68,7 +69,7 @@ async function fromKubeconfig(files: string[], context: string | undefined): Pro
     const { ca, cert, key, rejectUnauthorized, servername } = options;
     if (first.cluster.proxyUrl) proxy ??= keepAlive(options.agent as http.Agent);
     return {
-      headers: headersOf(options),
+      headers: { ...headersOf(options), ...first.impersonation },
       tls: withoutUndefined({ ca, cert, key, rejectUnauthorized, servername }),
       ...(proxy ? { agent: proxy } : {}),
     };
@@ -96,7 +97,7 @@ async function fromKubeconfig(files: string[], context: string | undefined): Pro
 async function readKubeconfig(
   files: string[],
   context: string | undefined,
-): Promise<{ config: KubeConfig; cluster: Cluster; name: string }> {
+): Promise<{ config: KubeConfig; cluster: Cluster; name: string; impersonation: Credentials['headers'] }> {
   const { KubeConfig } = await import('@kubernetes/client-node/dist/config.js');
   const config: KubeConfig = new KubeConfig();
   for (const file of files) {
@@ -124,7 +125,8 @@ async function readKubeconfig(
   if (!config.getCurrentUser()) useAnonymous(config, chosen);
   // client-node refuses plain http unless told that TLS is not verified; without TLS there is nothing to verify.
   if (cluster.server.startsWith('http:')) (cluster as { skipTLSVerify: boolean }).skipTLSVerify = true;
-  return { config, cluster, name };
+  const impersonation = await impersonationHeaders(files, chosen.user);
+  return { config, cluster, name, impersonation };
 }
 
 /** The first file that names a thing wins, as in kubectl; client-node itself throws on a second one. */

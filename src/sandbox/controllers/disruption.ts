@@ -33,8 +33,8 @@ export function disruptionController({ store, podsByNamespace }: ControllerConte
     const pods = [...podsByNamespace.get(namespace ?? '').values()].filter(
       (pod) => isActive(pod) && matchesSelector(budget.spec.selector, pod.metadata.labels),
     );
-    const orphan = pods.find(hasUnknownController);
-    if (orphan !== undefined && countsOwners(budget)) {
+    const orphan = countsOwners(budget) ? pods.find(hasUnknownController) : undefined;
+    if (orphan !== undefined) {
       reportFailure(budget, `found no controllers for pod ${JSON.stringify(orphan.metadata.name)}`);
       return undefined;
     }
