@@ -2,13 +2,14 @@ import { parseArgs } from 'node:util';
 import { commandStart } from './command-start.js';
 import { controllerMemory } from './controller-memory.js';
 import { type Summary, summarize, table } from './figure.js';
+import { halt } from './halt.js';
 import { manyTargets } from './many-targets.js';
 import { matchPlane } from './match-plane.js';
 import { nodeAgent } from './node-agent.js';
 import { podLoss } from './pod-loss.js';
 import { tcpDelay } from './tcp-delay.js';
 
-const benchmarks = [podLoss, controllerMemory, manyTargets, commandStart, matchPlane, nodeAgent, tcpDelay];
+const benchmarks = [podLoss, controllerMemory, manyTargets, commandStart, matchPlane, nodeAgent, tcpDelay, halt];
 const names = benchmarks.map(({ name }) => name);
 
 async function main(): Promise<void> {
