@@ -1,6 +1,14 @@
 import { printable } from '../text.js';
 import type { Plan } from './plan.js';
-import { budgetTable, othersLines, type PlanTable, placementTable, readyTable, targetTable } from './tables.js';
+import {
+  budgetTable,
+  concernLines,
+  othersLines,
+  type PlanTable,
+  placementTable,
+  readyTable,
+  targetTable,
+} from './tables.js';
 
 /** A plan as Markdown for a pull request: a heading, what matters, and the rest folded away. */
 export function planMarkdown(plan: Plan): string {
@@ -9,10 +17,10 @@ export function planMarkdown(plan: Plan): string {
     `### ${inline(`${plan.namespace}/${plan.experiment}`)}: ${plan.outcome === 'Run' ? 'would run' : 'would be refused'}`,
     list(plan.refusals.map(({ reason, message }) => `**${reason}**: ${inline(message)}`)),
     table(targetTable(plan, narrow)),
-    list(plan.concerns.map(({ message }) => `⚠️ ${inline(message)}`)),
-    table(readyTable(plan)),
-    table(budgetTable(plan)),
-    table(placementTable(plan)),
+    list(concernLines(plan, narrow).map((message) => `⚠️ ${inline(message)}`)),
+    table(readyTable(plan, narrow)),
+    table(budgetTable(plan, narrow)),
+    table(placementTable(plan, narrow)),
     list(plan.unknown.map((message) => `Not known: ${inline(message)}`)),
     list(othersLines(plan, narrow).map(inline)),
     roleBlock(plan),

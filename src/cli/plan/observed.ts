@@ -11,6 +11,7 @@ import { projectRun } from '../../controller/projections.js';
 import { isProtectedNamespace, Protection, policiesOf } from '../../controller/protection.js';
 import { disruptionBudget, replicasOf, surveyedPod, workloadFacts } from '../../controller/safeguard-facts.js';
 import type { RunObserved } from '../../domain/observed.js';
+import { LabelIndex } from '../../domain/plan/label-index.js';
 import type { Survey } from '../../domain/survey.js';
 import type { PlanAgents } from './agents.js';
 import type { PlanRights } from './authorization.js';
@@ -107,13 +108,17 @@ function countedFrom(contents: Contents): Pick<Survey, 'disruptionBudgets' | 'wo
     .list('pods')
     .map(surveyedPod)
     .filter((pod) => pod !== undefined);
+  const index = new LabelIndex(pods);
   const replicas = new Map(
     new Owners(contents)
       .workloads()
       .map(({ name, object }) => [`${object.metadata.namespace}/${name}`, replicasOf(object)]),
   );
   return {
-    disruptionBudgets: contents.list('disruptionBudgets').map((budget) => disruptionBudget(budget, pods)),
+    disruptionBudgets: contents.list('disruptionBudgets').map((budget) => {
+      const { selector } = budget.spec ?? {};
+      return disruptionBudget(budget, selector ? index.picked(budget.metadata.namespace ?? '', selector) : []);
+    }),
     workloads: workloadFacts(pods, replicas),
     pods,
     zones: new Map(

@@ -3,6 +3,7 @@ import { columns, dim, printable, wrap } from '../text.js';
 import type { Plan } from './plan.js';
 import {
   budgetTable,
+  concernLines,
   type Detail,
   othersLines,
   type PlanTable,
@@ -27,10 +28,10 @@ export function planText(plan: Plan, options: TextOptions): string {
       ...tableLines(targetTable(plan, options), color),
       ...othersLines(plan, options).flatMap((line) => wrap(line, width - 2).map((part) => dim(part, color))),
     ],
-    tableLines(readyTable(plan), color),
-    tableLines(budgetTable(plan), color),
-    tableLines(placementTable(plan), color),
-    plan.concerns.flatMap(({ message }) => bullet('!', message, options, 'yellow')),
+    tableLines(readyTable(plan, options), color),
+    tableLines(budgetTable(plan, options), color),
+    tableLines(placementTable(plan, options), color),
+    concernLines(plan, options).flatMap((message) => bullet('!', message, options, 'yellow')),
     plan.unknown.flatMap((message) => bullet('?', `not known: ${message}`, options)),
     rightsLines(plan, options),
   ];

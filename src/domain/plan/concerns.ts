@@ -1,5 +1,5 @@
 import type { ClusterView, PodView } from './cluster.js';
-import { type Forecast, isUp, type WorkloadForecast } from './forecast.js';
+import { type Forecast, keyOf, readyByWorkload, type WorkloadForecast } from './forecast.js';
 
 /** Something of the cluster that the plan has come across and that people should know. */
 export interface Concern {
@@ -20,8 +20,10 @@ export interface Concern {
 
 /** The single points of failure that a group of steps meets, and what it would leave broken. */
 export function concernsOf(view: ClusterView, forecast: Forecast): Concern[] {
+  const ready = readyByWorkload(view.pods);
+  const zones = new Map(view.nodes.map((node) => [node.name, node.zone]));
   return [
-    ...forecast.workloads.flatMap((workload) => ofWorkload(view, workload)),
+    ...forecast.workloads.flatMap((workload) => ofWorkload(workload, ready.get(keyOf(workload)) ?? [], zones)),
     ...ofServices(view, forecast),
     ...ofBudgets(forecast),
     ...ofPlacements(forecast),
@@ -29,20 +31,22 @@ export function concernsOf(view: ClusterView, forecast: Forecast): Concern[] {
   ];
 }
 
-function ofWorkload(view: ClusterView, { namespace, workload, replicas, ready, worst }: WorkloadForecast): Concern[] {
+function ofWorkload(
+  { namespace, workload, replicas, ready, worst }: WorkloadForecast,
+  own: readonly PodView[],
+  zoneOf: ReadonlyMap<string, string | undefined>,
+): Concern[] {
   if (worst >= ready) return [];
   const found: Concern[] = [];
   const name = `${words(workload)} in ${namespace}`;
   if (replicas === 1) found.push({ kind: 'SingleReplica', message: `${name} has one replica: nothing takes over` });
   else if (worst === 0) found.push({ kind: 'NoneReady', message: `${name} has no Ready pod at the worst moment` });
-  const own = view.pods.filter((pod) => pod.namespace === namespace && pod.workload === workload && isUp(pod));
   if (own.length < 2) return found;
   const nodes = new Set(own.map(({ node }) => node));
-  const zoneOf = new Map(view.nodes.map((node) => [node.name, node.zone]));
   const zones = new Set(own.map(({ node }) => zoneOf.get(node)));
   const [zone] = zones;
   const isZoned = new Set(zoneOf.values()).size > 1;
-  if (nodes.size === 1 && view.nodes.length > 1)
+  if (nodes.size === 1 && zoneOf.size > 1)
     found.push({ kind: 'OneNode', message: `all ${own.length} Ready pods of ${name} are on node ${[...nodes][0]}` });
   else if (zones.size === 1 && zone !== undefined && isZoned)
     found.push({ kind: 'OneZone', message: `all ${own.length} Ready pods of ${name} are in zone ${zone}` });

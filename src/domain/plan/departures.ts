@@ -1,7 +1,7 @@
-import { selects } from '../../api/selector.js';
 import type { BudgetView, ClusterView, NodeView, PodView } from './cluster.js';
 import type { Effect, NodeEffect, PodEffect, WorkloadEffect } from './effect.js';
 import { covers } from './fit.js';
+import { SelectorIndex } from './label-index.js';
 
 /** Pods that a disruption budget keeps from being evicted. */
 export interface HeldBack {
@@ -94,11 +94,6 @@ function surplus(view: ClusterView, present: readonly PodView[], effect: Workloa
   return own.slice(0, Math.max(0, own.length - to)).map(({ uid }) => uid);
 }
 
-/** Whether a budget counts a pod. */
-export function isCounted({ namespace, selector }: BudgetView, pod: Pick<PodView, 'namespace' | 'labels'>): boolean {
-  return pod.namespace === namespace && selector !== undefined && selects(selector, pod.labels);
-}
-
 interface Evictions {
   evicted: string[];
   later: string[];
@@ -110,8 +105,9 @@ function evict(view: ClusterView, pods: readonly PodView[]): Evictions {
   const found: Evictions = { evicted: [], later: [], heldBack: [] };
   const held = new Map<BudgetView, PodView[]>();
   const spent = new Map<BudgetView, number>();
+  const index = new SelectorIndex(view.budgets);
   for (const pod of pods) {
-    const budgets = view.budgets.filter((each) => isCounted(each, pod));
+    const budgets = index.of(pod);
     const [budget] = budgets;
     if (!budget || isEvicted(pod, budgets, spent)) {
       found.evicted.push(pod.uid);

@@ -111,27 +111,29 @@ function room({ requests }: Placing, { name, allocatable }: NodeView, occupation
 /** A domain can take one more as long as it has not more than `maxSkew` above the emptiest domain the pod might go to. */
 function spreadRule(pod: Newcomer, term: SpreadTerm, occupation: Occupation): Refuse {
   const selector = narrowed(term, pod.labels);
+  const { topologyKey, minDomains = 1, maxSkew } = term;
+  const mayTake = new Set(occupation.nodes.filter((node) => admitsNode(pod.placing, node)));
   const counts = new Map<string, number>();
-  for (const node of occupation.nodes) {
-    const domain = node.labels[term.topologyKey];
-    if (domain === undefined || !admitsNode(pod.placing, node)) continue;
-    const isCounted = (other: PodView) => other.namespace === pod.namespace && isPicked(selector, other);
-    counts.set(domain, (counts.get(domain) ?? 0) + occupation.on(node.name).filter(isCounted).length);
-  }
-  const self = isPicked(selector, pod) ? 1 : 0;
-  const fewest = counts.size < (term.minDomains ?? 1) ? 0 : Math.min(...counts.values());
+  const count = ({ labels }: NodeView, by: number) => {
+    const domain = labels[topologyKey];
+    if (domain !== undefined) counts.set(domain, (counts.get(domain) ?? 0) + by);
+  };
+  for (const node of mayTake) count(node, 0);
+  const taken = selector ? occupation.nodesOf(pod.namespace, selector) : [];
+  for (const node of taken) if (mayTake.has(node)) count(node, 1);
+  const self = selector && selects(selector, pod.labels) ? 1 : 0;
+  const fewest = counts.size < minDomains ? 0 : Math.min(...counts.values());
   return ({ labels }) => {
-    const domain = labels[term.topologyKey];
-    const fits = domain !== undefined && (counts.get(domain) ?? 0) + self - fewest <= term.maxSkew;
+    const domain = labels[topologyKey];
+    const fits = domain !== undefined && (counts.get(domain) ?? 0) + self - fewest <= maxSkew;
     return fits ? [] : ['topology spread'];
   };
 }
 
 /** The first pod of a group that wants to be together has nobody to join. */
 function affinityRule(pod: Newcomer, term: NeighbourTerm, occupation: Occupation): Refuse {
-  const isMeant = (other: Newcomer) => means(term, pod, other, occupation);
-  const domains = domainsOf(term, occupation, isMeant);
-  const isFirst = domains.size === 0 && isMeant(pod);
+  const domains = domainsOf(pod, term, occupation);
+  const isFirst = domains.size === 0 && means(term, pod, pod, occupation);
   return ({ labels }) => {
     const domain = labels[term.topologyKey];
     return domain !== undefined && (isFirst || domains.has(domain)) ? [] : ['pod affinity'];
@@ -142,11 +144,11 @@ function affinityRule(pod: Newcomer, term: NeighbourTerm, occupation: Occupation
 function antiAffinityRule(pod: Newcomer, occupation: Occupation): Refuse {
   const avoided = pod.placing.antiAffinity.map((term) => ({
     key: term.topologyKey,
-    domains: domainsOf(term, occupation, (other) => means(term, pod, other, occupation)),
+    domains: domainsOf(pod, term, occupation),
   }));
-  const avoiding = occupation.avoiding
+  const avoiding = [...occupation.avoiding]
     .filter(({ term, pod: other }) => means(term, other, pod, occupation))
-    .map(({ term: { topologyKey: key }, node }) => ({ key, domains: new Set([node.labels[key]]) }));
+    .map(({ term, domains }) => ({ key: term.topologyKey, domains }));
   const all = [...avoided, ...avoiding];
   return ({ labels }) => {
     const isRefused = all.some(({ key, domains }) => labels[key] !== undefined && domains.has(labels[key]));
@@ -154,32 +156,32 @@ function antiAffinityRule(pod: Newcomer, occupation: Occupation): Refuse {
   };
 }
 
-/** The domains in which there is a pod that is meant. */
-function domainsOf(
-  { topologyKey }: NeighbourTerm,
-  occupation: Occupation,
-  isMeant: (pod: PodView) => boolean,
-): Set<string | undefined> {
-  const domains = new Set<string | undefined>();
-  for (const { name, labels } of occupation.nodes) {
-    const domain = labels[topologyKey];
-    if (domain !== undefined && !domains.has(domain) && occupation.on(name).some(isMeant)) domains.add(domain);
-  }
-  return domains;
+/** The domains in which there is a pod that the term of another one means. */
+function domainsOf(owner: Newcomer, term: NeighbourTerm, occupation: Occupation): Set<string> {
+  const selector = narrowed(term, owner.labels);
+  if (!selector) return new Set();
+  const namespaces = [...occupation.namespaces].filter((name) => reaches(term, owner, name, occupation));
+  const nodes = namespaces.flatMap((name) => occupation.nodesOf(name, selector));
+  return new Set(nodes.flatMap(({ labels }) => labels[term.topologyKey] ?? []));
 }
 
 /** Whether the term of one pod means another. */
-function means(term: NeighbourTerm, owner: Newcomer, other: Newcomer, { namespaces }: Occupation): boolean {
-  const { namespaces: named = [], namespaceSelector } = term;
-  const isOwn = named.length === 0 && namespaceSelector === undefined && other.namespace === owner.namespace;
-  const isSelected =
-    namespaceSelector !== undefined && selects(namespaceSelector, namespaces.get(other.namespace) ?? {});
-  if (!isOwn && !isSelected && !named.includes(other.namespace)) return false;
-  return isPicked(narrowed(term, owner.labels), other);
+function means(term: NeighbourTerm, owner: Newcomer, other: Newcomer, occupation: Occupation): boolean {
+  if (!reaches(term, owner, other.namespace, occupation)) return false;
+  const selector = narrowed(term, owner.labels);
+  return selector !== undefined && selects(selector, other.labels);
 }
 
-function isPicked(selector: LabelSelector | undefined, { labels }: Pick<PodView, 'labels'>): boolean {
-  return selector !== undefined && selects(selector, labels);
+/** Whether the term of a pod is about the pods of a namespace: its own unless it says which. */
+function reaches(
+  { namespaces = [], namespaceSelector }: NeighbourTerm,
+  owner: Newcomer,
+  namespace: string,
+  { labels }: Occupation,
+): boolean {
+  if (namespaces.includes(namespace)) return true;
+  if (namespaceSelector !== undefined) return selects(namespaceSelector, labels.get(namespace) ?? {});
+  return namespaces.length === 0 && owner.namespace === namespace;
 }
 
 /** With `matchLabelKeys`, only pods of the same revision count; see KEP-3243. */

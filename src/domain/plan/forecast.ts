@@ -1,6 +1,7 @@
 import type { BudgetView, ClusterView, PodView, WorkloadView } from './cluster.js';
-import { type Departures, departures, type HeldBack, isCounted, scaledTo } from './departures.js';
+import { type Departures, departures, type HeldBack, scaledTo } from './departures.js';
 import type { Effect } from './effect.js';
+import { SelectorIndex } from './label-index.js';
 import { Occupation } from './occupation.js';
 import { type Placement, place } from './placement.js';
 
@@ -82,64 +83,69 @@ function countsOf(view: ClusterView, left: ClusterView, { effects }: Together, d
   const isOut = ({ uid }: PodView) => gone.has(uid) || down.has(uid);
   const isAway = ({ uid }: PodView) => leaving.has(uid) || down.has(uid);
   const touched = left.pods.filter(isAway);
-  const rolled = rolledAtOnce(view, effects);
+  const hit = new Set(touched.map(keyOf));
+  for (const effect of effects) if (effect.on === 'workload') hit.add(keyOf(effect));
+  const before = readyByWorkload(view.pods);
+  const now = readyByWorkload(left.pods);
   const workloads = view.workloads
-    .filter(({ namespace, workload }) => {
-      const isOne = (each: { namespace: string; workload?: string }) =>
-        each.namespace === namespace && each.workload === workload;
-      return touched.some(isOne) || effects.some((effect) => effect.on === 'workload' && isOne(effect));
-    })
-    .map((each) => workloadForecast(view, left, each, isOut, { rolled: rolled.get(each) ?? 0, effects }));
+    .filter((each) => hit.has(keyOf(each)))
+    .map((each) => {
+      const own = now.get(keyOf(each)) ?? [];
+      const { namespace, workload, replicas } = each;
+      const ready = before.get(keyOf(each))?.length ?? 0;
+      return { namespace, workload, replicas, ready, worst: worstOf(each, own, isOut, effects) };
+    });
   return {
     workloads,
     ...placesOf(view, left, isAway, departed),
-    budgets: view.budgets
-      .filter(
-        (budget) => touched.some((pod) => isCounted(budget, pod)) || heldBack.some((held) => held.budget === budget),
-      )
-      .map((budget) =>
-        budgetForecast(budget, left.pods.filter((pod) => isOut(pod) && isUp(pod) && isCounted(budget, pod)).length),
-      ),
+    budgets: budgetsOf(view, touched, isOut, heldBack),
     heldBack,
   };
 }
 
-function rolledAtOnce(view: ClusterView, effects: readonly Effect[]): Map<WorkloadView, number> {
-  const rolled = view.workloads.filter(({ namespace, workload }) =>
-    effects.some(
-      (effect) =>
-        effect.on === 'workload' &&
-        effect.to === undefined &&
-        effect.namespace === namespace &&
-        effect.workload === workload,
-    ),
-  );
-  return new Map(rolled.map((each) => [each, each.rolledAtOnce]));
+/** The Ready pods of each workload, by its key. */
+export function readyByWorkload(pods: readonly PodView[]): Map<string, PodView[]> {
+  const found = new Map<string, PodView[]>();
+  for (const pod of pods) {
+    if (!isUp(pod)) continue;
+    const known = found.get(keyOf(pod));
+    if (known) known.push(pod);
+    else found.set(keyOf(pod), [pod]);
+  }
+  return found;
 }
 
-function workloadForecast(
-  view: ClusterView,
-  left: ClusterView,
-  { namespace, workload, replicas }: WorkloadView,
+/** The fewest of these Ready pods of a workload that are left at the same time. */
+function worstOf(
+  workload: WorkloadView,
+  pods: readonly PodView[],
   isOut: (pod: PodView) => boolean,
-  { rolled, effects }: { rolled: number; effects: readonly Effect[] },
-): WorkloadForecast {
-  const isOwn = (pod: PodView) => pod.namespace === namespace && pod.workload === workload && isUp(pod);
-  const ready = view.pods.filter(isOwn).length;
-  const stays = left.pods.filter((pod) => isOwn(pod) && !isOut(pod)).length;
-  const hit = hitBeside(effects, left.pods.filter(isOwn));
-  const scaled = effects.flatMap((effect) => {
-    const isMeant = effect.on === 'workload' && effect.namespace === namespace && effect.workload === workload;
-    return isMeant ? (scaledTo(effect, replicas) ?? []) : [];
-  });
+  effects: readonly Effect[],
+): number {
+  const own = effects
+    .filter((effect) => effect.on === 'workload')
+    .filter((effect) => keyOf(effect) === keyOf(workload));
+  const rolled = own.some(({ to }) => to === undefined) ? workload.rolledAtOnce : 0;
+  const stays = pods.filter((pod) => !isOut(pod)).length;
+  const scaled = own.flatMap((effect) => scaledTo(effect, workload.replicas) ?? []);
+  if (scaled.length === 0) return Math.max(0, stays - rolled);
   // Which pods a scaled workload keeps is not known: it may be those that are hit beside.
-  const kept = scaled.length > 0 ? Math.min(...scaled) - hit : Number.POSITIVE_INFINITY;
-  return { namespace, workload, replicas, ready, worst: Math.max(0, Math.min(stays, kept) - rolled) };
+  const beside = new Set(effects.flatMap((effect) => (effect.on === 'pods' ? effect.uids : [])));
+  const kept = Math.min(...scaled) - pods.filter(({ uid }) => beside.has(uid)).length;
+  return Math.max(0, Math.min(stays, kept) - rolled);
 }
 
-function hitBeside(effects: readonly Effect[], pods: readonly PodView[]): number {
-  const hit = new Set(effects.flatMap((effect) => (effect.on === 'pods' ? effect.uids : [])));
-  return pods.filter(({ uid }) => hit.has(uid)).length;
+function budgetsOf(
+  { budgets }: ClusterView,
+  touched: readonly PodView[],
+  isOut: (pod: PodView) => boolean,
+  heldBack: readonly HeldBack[],
+): BudgetForecast[] {
+  const index = new SelectorIndex(budgets);
+  const lost = new Map<BudgetView, number>(heldBack.map(({ budget }) => [budget, 0]));
+  for (const pod of touched)
+    for (const budget of index.of(pod)) lost.set(budget, (lost.get(budget) ?? 0) + Number(isOut(pod) && isUp(pod)));
+  return budgets.filter((budget) => lost.has(budget)).map((budget) => budgetForecast(budget, lost.get(budget) ?? 0));
 }
 
 function placesOf(
@@ -197,7 +203,8 @@ function placeAnew(
   return { placements, homeless: homeless.map(({ uid }) => uid) };
 }
 
-function keyOf({ namespace, workload }: { namespace: string; workload?: string }): string {
+/** What tells a workload from all others. */
+export function keyOf({ namespace, workload }: { namespace: string; workload?: string }): string {
   return `${namespace}/${workload ?? ''}`;
 }
 

@@ -31,7 +31,7 @@ export function place(pods: readonly PodView[], occupation: Occupation): Placeme
     const node = bestNode(pod, occupation, why);
     if (node) {
       placement.placed += 1;
-      occupation.add(pod, node.name);
+      occupation.add(pod, node);
     } else placement.reason ??= reasonWords(occupation.nodes.length, why);
   }
   return [...placements.values()];
@@ -50,10 +50,9 @@ function bestNode(pod: PodView, occupation: Occupation, why: Map<string, number>
   return best?.node;
 }
 
-function scoreOf({ namespace, workload }: PodView, { name, allocatable }: NodeView, occupation: Occupation): number {
-  const siblings = occupation.on(name).filter((other) => other.namespace === namespace && other.workload === workload);
+function scoreOf(pod: PodView, { name, allocatable }: NodeView, occupation: Occupation): number {
   const share = (resource: string) => occupation.used(name, resource) / (allocatable[resource] || 1);
-  return siblings.length * 1_000 + share('cpu') + share('memory') + occupation.pods(name) / 1_000;
+  return occupation.siblings(pod, name) * 1_000 + share('cpu') + share('memory') + occupation.pods(name) / 1_000;
 }
 
 function reasonWords(nodes: number, why: ReadonlyMap<string, number>): string {
