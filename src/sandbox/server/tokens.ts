@@ -84,7 +84,7 @@ function seconds(time: Date): number {
 function ownerOf(store: Store, claims: Json, now: Date): TokenOwner | undefined {
   const { namespace, serviceaccount, pod, node } = claims['kubernetes.io'];
   const account = store.get('serviceaccounts', namespace, serviceaccount.name);
-  if (claims.exp < seconds(now) || !isSame(account, serviceaccount)) {
+  if (claims.exp <= seconds(now) || !isSame(account, serviceaccount)) {
     return undefined;
   }
   if (pod !== undefined && !isSame(store.get('pods', namespace, pod.name), pod)) {
