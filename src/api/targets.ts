@@ -30,6 +30,18 @@ const names = (what: string) =>
     }),
   );
 
+/** A value of a label: see https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set */
+const labelValue = '^[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?$';
+
+const zoneNames = (description: string) =>
+  optional(
+    list(description, string('The name of a zone.', { max: 63, min: 1, pattern: labelValue }), {
+      max: 20,
+      min: 1,
+      set: true,
+    }),
+  );
+
 const pods = object(
   "pods says which pods of the run's namespace are candidates. Terminating, completed and not Ready pods never are.",
   {
@@ -40,6 +52,9 @@ const pods = object(
         kind: enumeration('kind of the workload.', workloadKinds),
         name: string('name of the workload.', { max: 253, min: 1 }),
       }),
+    ),
+    zones: zoneNames(
+      'zones leaves only pods on nodes of these zones, by the label `topology.kubernetes.io/zone` of the nodes. Left out: wherever they are.',
     ),
     minAge: defaulted(
       duration(
@@ -79,7 +94,7 @@ const workloads = object(
 
 const zones = object(
   'zones says which zones are candidates, by the label `topology.kubernetes.io/zone` of the nodes. Nodes that `nodes` would leave out are left out of a zone too.',
-  { names: names('zone') },
+  { names: zoneNames('names lists zones by name. Left out: all zones are candidates.') },
 );
 
 /** What a step's fault is applied to. */

@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/gl
 import type { Targets } from '../api/targets.js';
 import { Client } from '../kubernetes/client.js';
 import { clusterAt } from '../kubernetes/kubeconfig.js';
-import { type Json, nodes } from '../kubernetes/resource.js';
+import { type Json, nodes, pods } from '../kubernetes/resource.js';
 import { createTransport, type Transport } from '../kubernetes/transport.js';
 import { type Cluster, startCluster } from '../sandbox/cluster.js';
 import { until } from '../testing/scripted-server.js';
@@ -46,11 +46,11 @@ function client(): Client {
   });
 }
 
-async function watching(targets: Targets, ownNode?: string): Promise<CandidateWatch> {
+async function watching(targets: Targets, ownNode?: string, namespace = 'shop'): Promise<CandidateWatch> {
   const onError = (error: unknown) => {
     throw error;
   };
-  const watch = watchOf(targets, { client: client(), namespace: 'shop', ownNode, onChange: () => {}, onError });
+  const watch = watchOf(targets, { client: client(), namespace, ownNode, onChange: () => {}, onError });
   watches.push(watch);
   await watch.start();
   return watch;
@@ -100,6 +100,22 @@ describe('the nodes that targets name', () => {
     await patch('n2', { spec: { unschedulable: null } });
     await patch('n3', { spec: { taints: null } });
   });
+});
+
+test('pods can be narrowed down to the zones of their nodes', async () => {
+  for (const node of ['n1', 'n2', 'n4']) {
+    await client().create(pods, {
+      metadata: { name: `on-${node}`, namespace: 'default', labels: { app: 'web' } },
+      spec: { nodeName: node, containers: [{ name: 'main', image: 'busybox:1' }] },
+    });
+  }
+  const selector = { matchLabels: { app: 'web' } };
+  const podsIn = (zones?: string[]): Targets => ({
+    pods: { selector, minAge: '0s', unmanaged: true, ...(zones && { zones }) },
+  });
+  expect(names(await watching(podsIn(['z1', 'z3']), undefined, 'default'))).toEqual(['on-n1', 'on-n4']);
+  expect(names(await watching(podsIn(['z9']), undefined, 'default'))).toEqual([]);
+  expect(names(await watching(podsIn(), undefined, 'default'))).toEqual(['on-n1', 'on-n2', 'on-n4']);
 });
 
 describe('a node', () => {

@@ -29,8 +29,12 @@ export function nodesOf({ names, selector }: NonNullable<Targets['nodes']>): Nod
 
 /** The nodes of the zones that `targets.zones` means; without names, of all zones. */
 export function nodesOfZones({ names }: NonNullable<Targets['zones']>): NodeSelection {
-  const labelSelector = names ? `${LABEL_ZONE} in (${names.join(',')})` : LABEL_ZONE;
-  return { watches: [{ labelSelector }], named: false };
+  return { watches: [{ labelSelector: names ? inZones(names) : LABEL_ZONE }], named: false };
+}
+
+/** The label selector of the nodes of these zones. */
+export function inZones(names: readonly string[]): string {
+  return `${LABEL_ZONE} in (${names.join(',')})`;
 }
 
 /** Watches the nodes that one step's targets name, and nothing else of the cluster. Memory grows with the targets. */

@@ -31,8 +31,8 @@ export class RunTargets {
     const steps = new Map<string, CandidateWatch>();
     for (const { name, targets } of run.spec.template.method) {
       const { count: _count, percent: _percent, follow: _follow, ...what } = targets;
-      const { selector, names, workload } = what.pods ?? {};
-      const key = JSON.stringify(what.pods ? { selector, names, workload } : what);
+      const { selector, names, workload, zones } = what.pods ?? {};
+      const key = JSON.stringify(what.pods ? { selector, names, workload, zones } : what);
       const { client, onError, ownNode } = this;
       const options = { client, namespace, ownNode, onChange: () => this.onChange(uid), onError };
       const watch = shared.get(key) ?? watchOf(targets, options);

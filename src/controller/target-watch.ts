@@ -6,12 +6,14 @@ import {
   daemonSets,
   deployments,
   type KubeObject,
+  nodes,
   pods,
   type Resource,
   replicaSets,
   statefulSets,
 } from '../kubernetes/resource.js';
 import type { WatchOptions } from './candidate-watch.js';
+import { inZones } from './node-targets.js';
 import { type KnownPod, projectPod } from './projections.js';
 import { WatchedCandidates, type WatchSelection } from './watched-candidates.js';
 
@@ -29,11 +31,12 @@ interface OwnedReplicaSet {
 
 /**
  * Watches the pods that one step's targets name, and nothing else of the cluster: by label on the server, by name, or
- * by the owning workload. Memory grows with the targets.
+ * by the owning workload; and the nodes of their zones, where it asks for these. Memory grows with the targets.
  */
 export class TargetWatch extends WatchedCandidates<KnownPod> {
   #replicaSets: Reflector<OwnedReplicaSet> | undefined;
   #workloadUid: string | undefined;
+  #nodes: Reflector<true> | undefined;
 
   constructor(
     options: WatchOptions,
@@ -43,13 +46,15 @@ export class TargetWatch extends WatchedCandidates<KnownPod> {
   }
 
   protected override async begin(): Promise<void> {
-    const { names, workload, selector } = this.targets;
+    const { names, workload, selector, zones } = this.targets;
     if (names) for (const name of names) this.#watchPods({ fieldSelector: `metadata.name=${name}` });
     if (selector) this.#watchPods({ labelSelector: selectorText(selector) });
     if (workload) await this.#watchWorkload(workload);
+    if (zones) this.#nodes = this.watchOthers(nodes, { labelSelector: inZones(zones) }, () => true);
   }
 
-  protected override belongs({ ownerUid }: KnownPod): boolean {
+  protected override belongs({ ownerUid, node }: KnownPod): boolean {
+    if (this.targets.zones && !this.#nodes?.get(undefined, node)) return false;
     if (!this.targets.workload) return true;
     if (ownerUid === undefined || this.#workloadUid === undefined) return false;
     if (ownerUid === this.#workloadUid) return true;

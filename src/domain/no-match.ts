@@ -8,8 +8,9 @@ export function noMatch({ pods, nodes, zones, workloads }: Targets, namespace: s
   if (zones?.names) return `in the cluster no node is in zone ${either(zones.names)}`;
   if (zones) return 'in the cluster no node has the label topology.kubernetes.io/zone';
   if (workloads) return named(workloads.kind, where, workloads);
-  if (pods?.workload) return `${where} there is no ${pods.workload.kind} '${pods.workload.name}', or it has no pods`;
-  return named('pod', where, pods ?? {});
+  const there = pods?.zones ? `${where} and zone ${either(pods.zones)}` : where;
+  if (pods?.workload) return `${there} there is no ${pods.workload.kind} '${pods.workload.name}', or it has no pods`;
+  return named('pod', there, pods ?? {});
 }
 
 function named(

@@ -6,7 +6,7 @@ import { fault } from './fault.js';
 const TAINT = 'squall.dev/zone-outage';
 
 const schema = object(
-  'zoneOutage takes whole zones out: their nodes are cordoned and tainted `squall.dev/zone-outage`, and their pods killed without asking disruption budgets. Pods of DaemonSets, static and protected ones are left. What was there of cordons and taints is restored at the end.',
+  'zoneOutage takes whole zones out: their nodes are cordoned and tainted `squall.dev/zone-outage`, and their pods killed without asking disruption budgets. Pods of DaemonSets, static and protected ones are left; a `partition` of `targets.pods` with the same `zones`, in a step beside it, cuts them off. What was there of cordons and taints is restored at the end.',
   {
     gracePeriod: defaulted(
       duration(

@@ -44,8 +44,11 @@ export class PlanCandidates {
       .slice(0, MOST_SPARES);
   }
 
-  #podsOf({ selector, names, workload }: NonNullable<Targets['pods']>, namespace: string): Candidate[] {
-    const own = this.#pods.filter(({ candidate }) => candidate.namespace === namespace);
+  #podsOf({ selector, names, workload, zones }: NonNullable<Targets['pods']>, namespace: string): Candidate[] {
+    const inZones = new Set(zones && this.#nodesOfZones({ names: zones }).map(({ name }) => name));
+    const own = this.#pods.filter(
+      ({ candidate }) => candidate.namespace === namespace && (!zones || inZones.has(candidate.node)),
+    );
     const isMeant = ({ object, candidate }: (typeof own)[number]) => {
       if (names) return names.includes(candidate.name);
       if (selector) return selects(selector, candidate.labels);
