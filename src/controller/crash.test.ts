@@ -4,18 +4,12 @@ import {
   availableProbe,
   bundleController,
   type ControllerBundle,
-  type ControllerProcess,
   killStep,
-  startControllerProcess,
   startTestCluster,
   type TestCluster,
 } from '../testing/controllers.js';
-import { type CrashProxy, isWrite, startCrashProxy } from '../testing/crash-proxy.js';
-import { until } from '../testing/scripted-server.js';
-
-/** `before`: the write never arrives. `answered`: it is done, and the answer is lost. */
-const moments = ['before', 'answered'] as const;
-type Moment = (typeof moments)[number];
+import { type Candidate, CrashLane, type Moment, moments } from '../testing/crash-lane.js';
+import { isWrite } from '../testing/crash-proxy.js';
 
 /** How many clusters work on the cases side by side. */
 const LANES = 3;
@@ -28,44 +22,6 @@ beforeAll(async () => {
 
 afterAll(() => bundle?.remove());
 
-/** A controller process behind a proxy of its own. */
-interface Candidate {
-  proxy: CrashProxy;
-  process: ControllerProcess;
-}
-
-/** A cluster in which one leader after the other is killed; the one that took over is the next to die. */
-class Lane {
-  readonly #candidates: Candidate[] = [];
-
-  constructor(readonly cluster: TestCluster) {}
-
-  async candidate(): Promise<Candidate> {
-    const proxy = await startCrashProxy(this.cluster.cluster.url);
-    const made = { proxy, process: startControllerProcess(bundle, proxy.url) };
-    this.#candidates.push(made);
-    return made;
-  }
-
-  async leads({ process }: Candidate): Promise<void> {
-    await until(() => process.log().includes('"Leading"'), `${process.identity} leads: ${process.log()}`, 30_000);
-  }
-
-  /** Nobody has to wait for the Lease of a process that is known to be dead. */
-  expireLease(): void {
-    this.cluster.cluster.store.delete('leases.coordination.k8s.io', 'squall-system', 'squall-controller', {});
-  }
-
-  async stop(): Promise<void> {
-    for (const { process, proxy } of this.#candidates) {
-      process.kill();
-      await process.ended;
-      await proxy.close();
-    }
-    await this.cluster.stop();
-  }
-}
-
 const template = (mark: string) => ({
   hypothesis: [availableProbe(`a-${mark}`, 1)],
   method: [
@@ -76,28 +32,15 @@ const template = (mark: string) => ({
 });
 
 /** Runs one experiment while its controller dies at the k-th write; returns whether there was a k-th write. */
-async function runCase(lane: Lane, leader: Candidate, k: number, moment: Moment): Promise<ExperimentRun | undefined> {
-  const { cluster } = lane;
-  const mark = `${moment}-${k}`;
-  await Promise.all([cluster.deploy(`a-${mark}`, 4), cluster.deploy(`b-${mark}`, 2)]);
-  let writes = 0;
-  let died = false;
-  leader.proxy.intercept = {
-    [moment]: (request: Parameters<typeof isWrite>[0]) => {
-      if (died || !isWrite(request)) return died;
-      writes += 1;
-      if (writes < k) return false;
-      died = true;
-      leader.process.kill();
-      lane.expireLease();
-      return true;
-    },
-  };
-  await cluster.createRun(mark, template(mark));
-  const run = await cluster.finished(mark, { within: 30_000 });
-  leader.proxy.intercept = {};
-  if (died) await leader.process.ended;
-  return died ? run : undefined;
+async function runCase(
+  lane: CrashLane,
+  leader: Candidate,
+  nth: number,
+  moment: Moment,
+): Promise<ExperimentRun | undefined> {
+  const mark = `${moment}-${nth}`;
+  await Promise.all([lane.cluster.deploy(`a-${mark}`, 4), lane.cluster.deploy(`b-${mark}`, 2)]);
+  return lane.play(leader, mark, template(mark), { moment, nth, of: isWrite });
 }
 
 /** What must be true however often the controller died. */
@@ -117,14 +60,14 @@ function check(cluster: TestCluster, moment: Moment, k: number, { status, metada
 }
 
 async function lane(first: number, lines: string[]): Promise<void> {
-  const lane = new Lane(await startTestCluster(bundle.workerUrl));
+  const lane = new CrashLane(await startTestCluster(bundle.workerUrl), bundle);
   try {
     let leader = await lane.candidate();
     await lane.leads(leader);
     let standby = await lane.candidate();
     for (const moment of moments) {
       for (let k = first; ; k += LANES) {
-        await until(() => standby.proxy.requests.length > 0, 'the standby to look at the Lease', 30_000);
+        await lane.standsBy(standby);
         const run = await runCase(lane, leader, k, moment);
         if (!run) break;
         lines.push(check(lane.cluster, moment, k, run));

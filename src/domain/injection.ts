@@ -13,8 +13,11 @@ export type Outcome =
 /** What came of asking for an effect; `changed`: what was recorded of before is not true any more, so that it was not done. */
 export type Attempt = Outcome | { result: 'changed' };
 
-/** What came of asking for an end; `conflict` says what was left as somebody else has made it. */
-export type Undone = Outcome & { conflict?: string };
+/**
+ * What came of asking for an end; `conflict` says what was left as somebody else has made it, and `effective` that the
+ * fault was seen in effect until then.
+ */
+export type Undone = Outcome & { conflict?: string; effective?: boolean };
 
 /** What has to be recorded before an effect, or why there can be none. */
 export type Preparation = { result: 'ready'; undo: string } | Exclude<Outcome, { result: 'done' }>;

@@ -1,5 +1,5 @@
 import type { Injection, Target, TargetStatus } from '../../api/injection.js';
-import type { Attempt, Outcome } from '../../domain/injection.js';
+import type { Attempt, Outcome, Undone } from '../../domain/injection.js';
 import type { ApiStep } from '../../faults/step.js';
 import type { Client } from '../../kubernetes/client.js';
 import type { EventInput } from '../../kubernetes/events.js';
@@ -54,6 +54,6 @@ export interface StepHandler<S extends ApiStep> {
   /** Makes the change, or goes on with one that takes its time. `changed`: nothing was done, for `undo` is not true any more. */
   apply(step: S, undo: Undo, where: Surroundings): Promise<Attempt>;
   inspect(step: S, undo: Undo, where: Surroundings): Promise<Inspection>;
-  /** Restores what `undo` holds where nobody else has changed it; `conflict` says what was left as somebody else made it. */
-  revert(step: S, undo: Undo, where: Surroundings): Promise<Outcome & { conflict?: string }>;
+  /** Restores what `undo` holds where nobody else has changed it. */
+  revert(step: S, undo: Undo, where: Surroundings): Promise<Undone>;
 }

@@ -1,6 +1,7 @@
 import type { Attempt } from '../../domain/injection.js';
 import type { WriteOptions } from '../../kubernetes/client.js';
 import type { KubeObject } from '../../kubernetes/resource.js';
+import { effectOf } from './effects.js';
 import { fieldWords, type HeldField, holdingOf, isAsBefore, restoring, taking, yielding } from './fields.js';
 import type { Surroundings } from './handler.js';
 import { type Edit, patchOf } from './json-path.js';
@@ -25,8 +26,16 @@ export async function take(part: HeldPart, by: string, asIs: boolean, where: Sur
   });
 }
 
-/** Takes the change on one object back where it still is ours; `conflicts` gets what was left as somebody else made it. */
-export async function release(part: HeldPart, where: Surroundings, conflicts: Set<string>): Promise<Attempt> {
+/** What a revert has found on its way. */
+export interface Found {
+  /** What was left as somebody else has made it, in words. */
+  conflicts: Set<string>;
+  /** Whether every field was ours and showed the effect until then. */
+  effective: boolean;
+}
+
+/** Takes the change on one object back where it still is ours. */
+export async function release(part: HeldPart, where: Surroundings, found: Found): Promise<Attempt> {
   return changeObject(where.client, part.object, async (object) => {
     const mark = ownMark(object, where.mark);
     const unmark = [() => [[markPlace(where.mark), undefined]] as const];
@@ -34,13 +43,17 @@ export async function release(part: HeldPart, where: Surroundings, conflicts: Se
       // A write whose answer was lost may still be under way; after another write it can't be made any more.
       const fence = [() => [[markPlace(where.mark), NOTHING_HELD]] as const];
       await write(await write(object, fence, part, where), unmark, part, where);
+      found.effective = false;
       return { result: 'done' };
     }
     const held = mark === NOTHING_HELD ? [] : part.fields;
     const ours = held.filter((field) => holdingOf(field, object) === 'ours');
     const theirs = held.filter((field) => holdingOf(field, object) === 'else');
+    // It has to be taken back even if nobody can say whether it had an effect.
+    const isOn = held.length > 0 && ours.length === held.length;
+    if (!isOn || !(await effectOf(where.client, object, ours).catch(() => false))) found.effective = false;
     if (mark !== undefined || ours.length > 0) await write(object, [...ours.map(restoring), ...unmark], part, where);
-    for (const field of theirs) conflicts.add(conflictWords(field, object, part));
+    for (const field of theirs) found.conflicts.add(conflictWords(field, object, part));
     return { result: 'done' };
   });
 }

@@ -156,7 +156,7 @@ describe('a node that is cordoned', () => {
       by: "step 'hold' of run shop/lose-one",
       fields: [{ field: 'spec.unschedulable', ours: true }],
     });
-    expect(await fault.revert()).toEqual({ result: 'done' });
+    expect(await fault.revert()).toEqual({ result: 'done', effective: true });
     expect(await withoutFollowers(node)).toEqual(before);
   });
 
@@ -194,7 +194,7 @@ describe('a node that is cordoned', () => {
     const fault = await new Fault(node, cordoned).on();
     await patchNode(node, { unschedulable: null });
     expect(await fault.inspect()).toMatchObject({ on: false, instead: 'spec.unschedulable is not set' });
-    expect(await fault.revert()).toEqual({ result: 'done' });
+    expect(await fault.revert()).toMatchObject({ result: 'done' });
     expect(await withoutFollowers(node)).toEqual(before);
   });
 
@@ -232,7 +232,7 @@ describe('a node that is cordoned', () => {
     fault.permitted = true;
     await fault.apply();
     fault.permitted = false;
-    expect(await fault.revert()).toEqual({ result: 'done' });
+    expect(await fault.revert()).toMatchObject({ result: 'done' });
     expect(await withoutFollowers(node)).toEqual(before);
   });
 
@@ -265,7 +265,7 @@ describe('a node that is tainted', () => {
       { key: 'gpu', value: 'ours', effect: 'NoSchedule' },
       { key: 'gpu', effect: 'PreferNoSchedule' },
     ]);
-    expect(await fault.revert()).toEqual({ result: 'done' });
+    expect(await fault.revert()).toMatchObject({ result: 'done' });
     expect(await seen(node)).toEqual(before);
   });
 
@@ -346,7 +346,7 @@ describe('a change whose outcome is not known', () => {
     const fault = new Fault(node, cordoned);
     await fault.prepare();
     await patchNode(node, { unschedulable: true });
-    expect(await fault.revert()).toEqual({ result: 'done' });
+    expect(await fault.revert()).toMatchObject({ result: 'done' });
     const { spec, annotations } = await withoutFollowers(node);
     expect({ unschedulable: spec.unschedulable, annotations }).toEqual({ unschedulable: true });
   });
@@ -402,7 +402,7 @@ describe('a workload that is scaled', () => {
     await until(async () => (await fault.inspect()).effective, 'the effect');
     const pods = cluster.store.list('pods', 'default').filter(({ metadata }) => metadata.labels?.app === workload.name);
     expect(pods).toHaveLength(during);
-    expect(await fault.revert()).toEqual({ result: 'done' });
+    expect(await fault.revert()).toMatchObject({ result: 'done' });
     expect(await seen(workload)).toEqual(whole);
   });
 
@@ -430,7 +430,7 @@ describe('a workload that is scaled', () => {
     // It has had its chance to scale it back.
     await new Promise((resolve) => setTimeout(resolve, 100));
     expect(await fault.inspect()).toMatchObject({ on: true });
-    expect(await fault.revert()).toEqual({ result: 'done' });
+    expect(await fault.revert()).toMatchObject({ result: 'done' });
     expect([await seen(workload), await seen(autoscaler)]).toEqual(whole);
   });
 

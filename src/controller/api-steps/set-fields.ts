@@ -68,14 +68,18 @@ export const setFields: StepHandler<SetFields> = {
 
   async revert(_step, undo, where) {
     const { parts } = (undo ?? { parts: [] }) as FieldsUndo;
-    const conflicts = new Set<string>();
+    const found = { conflicts: new Set<string>(), effective: parts.length > 0 };
     for (const part of parts.slice(0, -1)) await giveWay(part, where);
     const outcomes: Attempt[] = [];
-    for (const part of [...parts].reverse()) outcomes.push(await release(part, where, conflicts));
+    for (const part of [...parts].reverse()) outcomes.push(await release(part, where, found));
     const refused = outcomes.find((outcome) => outcome.result === 'refused');
     if (refused?.result === 'refused') return refused;
     const isGone = outcomes.length > 0 && outcomes.every(({ result }) => result === 'gone');
-    return { result: isGone ? 'gone' : 'done', ...(conflicts.size > 0 && { conflict: [...conflicts].join('; ') }) };
+    return {
+      result: isGone ? 'gone' : 'done',
+      ...(found.effective && !isGone && { effective: true }),
+      ...(found.conflicts.size > 0 && { conflict: [...found.conflicts].join('; ') }),
+    };
   },
 };
 

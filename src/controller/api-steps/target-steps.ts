@@ -75,7 +75,11 @@ export class TargetSteps {
     if (refused) return refused;
     const conflicts = outcomes.flatMap(({ conflict }) => (conflict ? [conflict] : []));
     const result = outcomes.some((outcome) => outcome.result === 'done') ? 'done' : 'gone';
-    return { result, ...(conflicts.length > 0 && { conflict: conflicts.join('; ') }) };
+    return {
+      result,
+      ...(outcomes.length > 0 && outcomes.every(({ effective }) => effective) && { effective: true }),
+      ...(conflicts.length > 0 && { conflict: conflicts.join('; ') }),
+    };
   }
 
   /** `null` where nothing was recorded, as of faults that are over once they happened. */
