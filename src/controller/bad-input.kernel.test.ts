@@ -10,8 +10,6 @@ import { NodePlaces } from '../agent/node-place.js';
 import { runProgram } from '../agent/run-program.js';
 import { tryAbilities } from '../agent/try-abilities.js';
 import type { RunStatus } from '../api/experiment-run.js';
-import { installCrds } from '../cli/install-crds.js';
-import { ensureNamespace } from '../cli/start-controller.js';
 import { type Json, type KubeObject, pods } from '../kubernetes/resource.js';
 import { startCluster } from '../sandbox/cluster.js';
 import { availableProbe, bundleController, type ControllerBundle, TestCluster } from '../testing/controllers.js';
@@ -53,8 +51,7 @@ const extras: Record<string, { pod?: Json; container?: Json }> = {
 beforeAll(async () => {
   bundle = await bundleController();
   cluster = new TestCluster(await startCluster({ nodes: 1, isolation: 'namespaces' }), bundle.workerUrl);
-  await installCrds(cluster.client);
-  await ensureNamespace(cluster.connection);
+  await cluster.install();
   const controller = cluster.controller();
   await until(() => controller.isLeading(), 'the controller to lead');
   await startAgent();

@@ -8,7 +8,7 @@ import {
   startTestCluster,
   type TestCluster,
 } from '../testing/controllers.js';
-import { type CrashProxy, isWrite, startCrashProxy } from '../testing/crash-proxy.js';
+import { type CrashProxy, isQuestion, isWrite, startCrashProxy } from '../testing/crash-proxy.js';
 import { until } from '../testing/scripted-server.js';
 import type { Controller } from './controller.js';
 
@@ -53,6 +53,8 @@ describe('a run', () => {
     const statusWrites = writes.filter(({ path }) => path.includes('experimentruns/web/status'));
     expect(statusWrites.length).toBeLessThanOrEqual(14);
     expect(writes.length).toBeLessThanOrEqual(28);
+    // One for the fault and one for the probe, once for the whole of a run with one step.
+    expect(proxy.requests.slice(from).filter(isQuestion)).toHaveLength(2);
     const told = (await cluster.client.list(events, { namespace: 'default' })).items.filter(
       ({ involvedObject }) =>
         involvedObject.uid === metadata.uid || cluster.deletedOf('web').includes(involvedObject.uid),

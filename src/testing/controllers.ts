@@ -8,8 +8,6 @@ import { build } from 'esbuild';
 import pino from 'pino';
 import type { ExperimentRun } from '../api/experiment-run.js';
 import { type Connection, connectTo } from '../cli/connect.js';
-import { installCrds } from '../cli/install-crds.js';
-import { ensureNamespace } from '../cli/start-controller.js';
 import { Controller } from '../controller/controller.js';
 import { experimentRuns, injections, safetyPolicies } from '../controller/resources.js';
 import type { SidecarImage } from '../controller/sidecars/container.js';
@@ -21,9 +19,10 @@ import type { AddressPolicy } from '../probes/address-policy.js';
 import { type Cluster, startCluster } from '../sandbox/cluster.js';
 import type { ControllerProcessSettings } from './controller-process.js';
 import { allowEverything } from './identities.js';
+import { install } from './rights.js';
 import { until } from './scripted-server.js';
 
-/** A Lease that is lost and taken over within a second or two. */
+/** A Lease that is lost and taken over soon. */
 export const shortLease = { leaseDurationMs: 1_500, renewEveryMs: 300, renewDeadlineMs: 1_000 };
 
 /** The programs of a controller process, made from the sources as they are now. */
@@ -93,8 +92,6 @@ export function startControllerProcess(
 /** How a test's controller is made. */
 export interface TestControllerOptions {
   server?: string;
-  /** As whom it acts; left out: the admin. */
-  as?: ClusterConfig;
   policy?: AddressPolicy;
   lease?: typeof shortLease;
   qps?: number;
@@ -107,6 +104,7 @@ export class TestCluster {
   /** The UIDs of all pods that were ever deleted, in order, as often as it happened. */
   readonly deleted: { uid: string; name: string; labels: Record<string, string> }[] = [];
   readonly #stops: (() => Promise<void>)[] = [];
+  #installed: ClusterConfig | undefined;
   #controllers = 0;
 
   /** With `rights: 'None'`, service accounts may do only what the test allows them to. */
@@ -130,6 +128,11 @@ export class TestCluster {
 
   get client() {
     return this.connection.client;
+  }
+
+  /** Installs Squall. From now on its controllers have the rights that this gives them, and no others. */
+  async install(): Promise<void> {
+    this.#installed = await install(this);
   }
 
   /** Makes a Deployment of pods labelled `app: <name>` and waits until they are Ready. */
@@ -226,8 +229,11 @@ export class TestCluster {
   controller(options: TestControllerOptions = {}): Controller {
     this.#controllers += 1;
     const identity = `controller-${this.#controllers}`;
-    const { server = this.cluster.url, as = clusterAt(server), qps = 200 } = options;
-    const transport = createTransport(as, { userAgent: identity, qps, burst: 2 * qps });
+    const { server = this.cluster.url, qps = 200 } = options;
+    const transport = createTransport(
+      { ...clusterAt(server), ...this.#installed, server },
+      { userAgent: identity, qps, burst: 2 * qps },
+    );
     const controller = new Controller({
       client: new Client(transport),
       namespace: this.connection.systemNamespace,
@@ -259,20 +265,17 @@ export class TestCluster {
   }
 }
 
-/** Starts a simulated cluster with Squall's kinds and namespace. */
+/** Starts a simulated cluster in which Squall is installed. */
 export async function startTestCluster(
   workerUrl: URL,
   { nodes = 2, ...options }: { nodes?: number; rights?: 'All' | 'None' } = {},
 ): Promise<TestCluster> {
   const test = new TestCluster(await startCluster({ nodes, simulated: true }), workerUrl, options);
-  try {
-    await installCrds(test.client);
-    await ensureNamespace(test.connection);
-    return test;
-  } catch (error) {
+  await test.install().catch(async (error: unknown) => {
     await test.stop();
     throw error;
-  }
+  });
+  return test;
 }
 
 /** A step that kills pods of an app at once. */

@@ -77,6 +77,12 @@ export async function startCrashProxy(target: string): Promise<CrashProxy> {
 }
 
 /** Whether a request changes something that matters to a run: neither the Lease nor an Event. */
-export function isWrite({ method, path }: ProxiedRequest): boolean {
-  return method !== 'GET' && !path.includes('/leases') && !path.includes('/events');
+export function isWrite(request: ProxiedRequest): boolean {
+  const { method, path } = request;
+  return method !== 'GET' && !path.includes('/leases') && !path.includes('/events') && !isQuestion(request);
+}
+
+/** Whether a request only asks for somebody's right. */
+export function isQuestion({ path }: ProxiedRequest): boolean {
+  return path.includes('/subjectaccessreviews');
 }

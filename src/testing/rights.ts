@@ -1,5 +1,7 @@
 import { parseAllDocuments } from 'yaml';
 import { roles } from '../cli/install/roles.js';
+import { installCrds } from '../cli/install-crds.js';
+import { ensureNamespace } from '../cli/start-controller.js';
 import { ensure } from '../kubernetes/apply.js';
 import { Client } from '../kubernetes/client.js';
 import type { ClusterConfig } from '../kubernetes/cluster-config.js';
@@ -11,9 +13,11 @@ import { until } from './scripted-server.js';
 
 const RBAC = 'rbac.authorization.k8s.io';
 
-/** Gives the controller the roles that an installation gives it, and says how it connects with them and no others. */
-export async function asInstalled(test: TestCluster): Promise<ClusterConfig> {
+/** Installs Squall's kinds, its namespace and its roles, and says how a controller connects with these rights and no others. */
+export async function install(test: TestCluster): Promise<ClusterConfig> {
   const { client, systemNamespace } = test.connection;
+  await installCrds(client);
+  await ensureNamespace(test.connection);
   for (const object of roles(systemNamespace, false)) await ensure(client, object);
   const filled = () => test.cluster.store.get(`clusterroles.${RBAC}`, undefined, 'squall-probes')?.rules?.length > 0;
   await until(filled, 'what probes may read');

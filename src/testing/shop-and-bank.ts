@@ -6,7 +6,7 @@ import { ApiError } from '../kubernetes/errors.js';
 import { endpointSlices, type Json, type KubeObject, services } from '../kubernetes/resource.js';
 import { availableProbe, experimentRuns, killStep, startTestCluster, type TestCluster } from './controllers.js';
 import { createAccount, grantTo } from './identities.js';
-import { asInstalled, namespaceAdmin } from './rights.js';
+import { namespaceAdmin } from './rights.js';
 
 /** What a Secret and a ConfigMap named `password` hold in both namespaces. */
 export const SECRET = 'hunter2-of-the-shop';
@@ -35,11 +35,11 @@ export class ShopAndBank {
     return scene;
   }
 
-  /** Starts the controller, as the account that an installation makes for it. */
+  /** Starts the controller. */
   async startController(): Promise<void> {
     const { cluster } = this;
     const policy = await addressPolicy(cluster.connection);
-    this.#controller = cluster.controller({ as: await asInstalled(cluster), policy });
+    this.#controller = cluster.controller({ policy });
   }
 
   async stopController(): Promise<void> {

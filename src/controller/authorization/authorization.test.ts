@@ -10,7 +10,7 @@ import {
   type TestCluster,
 } from '../../testing/controllers.js';
 import { createAccount, grantTo } from '../../testing/identities.js';
-import { apply, asInstalled } from '../../testing/rights.js';
+import { apply } from '../../testing/rights.js';
 import { authorize } from './missing-rights.js';
 import { roleFor } from './role-for.js';
 
@@ -26,7 +26,7 @@ beforeAll(async () => {
   bundle = await bundleController();
   cluster = await startTestCluster(bundle.workerUrl, { rights: 'None' });
   await cluster.createNamespace(NAMESPACE);
-  cluster.controller({ as: await asInstalled(cluster) });
+  cluster.controller();
 }, 30_000);
 
 afterAll(async () => {

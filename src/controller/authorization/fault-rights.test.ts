@@ -2,14 +2,14 @@ import { afterAll, expect, test } from '@jest/globals';
 import { faults } from '../../faults/index.js';
 import type { Json } from '../../kubernetes/resource.js';
 import { availableProbe, bundleController, startTestCluster } from '../../testing/controllers.js';
-import { apply, asInstalled } from '../../testing/rights.js';
+import { apply } from '../../testing/rights.js';
 import { authorize } from './missing-rights.js';
 import { roleFor } from './role-for.js';
 
 const bundle = await bundleController();
 const cluster = await startTestCluster(bundle.workerUrl, { rights: 'None', nodes: 4 });
 await cluster.createNamespace('shop');
-cluster.controller({ as: await asInstalled(cluster) });
+cluster.controller();
 
 afterAll(async () => {
   await cluster.stop();

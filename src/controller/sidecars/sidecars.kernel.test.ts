@@ -1,7 +1,5 @@
 import { execFileSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
-import { installCrds } from '../../cli/install-crds.js';
-import { ensureNamespace } from '../../cli/start-controller.js';
 import { type Json, type KubeObject, pods } from '../../kubernetes/resource.js';
 import { startCluster } from '../../sandbox/cluster.js';
 import { type Bundled, bundled } from '../../testing/bundled.js';
@@ -33,8 +31,7 @@ setInterval(ask, 100);`;
 beforeAll(async () => {
   [bundle, program] = await Promise.all([bundleController(), bundled('sidecar-program.ts')]);
   cluster = new TestCluster(await startCluster({ nodes: 1, isolation: 'namespaces' }), bundle.workerUrl);
-  await installCrds(cluster.client);
-  await ensureNamespace(cluster.connection);
+  await cluster.install();
   await lead();
 }, 60_000);
 
