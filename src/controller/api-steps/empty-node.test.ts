@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Injection, TargetStatus } from '../../api/injection.js';
 import type { EmptyNode } from '../../faults/step.js';
 import { Client } from '../../kubernetes/client.js';
+import { ApiError, TransportError } from '../../kubernetes/errors.js';
 import type { EventInput } from '../../kubernetes/events.js';
 import { clusterAt } from '../../kubernetes/kubeconfig.js';
 import { daemonSets, deployments, type Json, namespaces, nodes, pods } from '../../kubernetes/resource.js';
@@ -25,12 +26,15 @@ let cluster: Cluster;
 let transport: Transport;
 let told: EventInput[] = [];
 let asked: string[] = [];
+/** What every eviction is answered with instead. */
+let trouble: Error | undefined;
 
 beforeEach(async () => {
   cluster = await startCluster({ nodes: 2, simulated: true });
   transport = createTransport(clusterAt(cluster.url), { userAgent: 'test', qps: 500, burst: 1_000 });
   told = [];
   asked = [];
+  trouble = undefined;
 });
 
 afterEach(async () => {
@@ -44,8 +48,9 @@ function controller(): Client {
     clock: transport.clock,
     server: transport.server,
     namespace: transport.namespace,
-    request: (options) => {
+    request: async (options) => {
       asked.push(`${options.method} ${options.path}`);
+      if (trouble && options.path.endsWith('/eviction')) throw trouble;
       return transport.request(options);
     },
     watch: (options) => transport.watch(options),
@@ -103,6 +108,7 @@ class Drain {
   readonly target = { kind: 'Node' as const, namespace: '', name: 'n1', uid: '' };
   readonly mark = 'a1b2c3d4';
   status: TargetStatus | undefined;
+  undo: unknown = null;
   permitted = true;
 
   constructor(
@@ -142,14 +148,16 @@ class Drain {
 
   async prepare() {
     this.target.uid ||= cluster.store.get('nodes', undefined, 'n1')?.metadata.uid ?? '';
-    return emptyNode.prepare(this.whole, this.where);
+    const prepared = await emptyNode.prepare(this.whole, this.where);
+    if ('undo' in prepared) this.undo = prepared.undo;
+    return prepared;
   }
 
   /** One pass, as it stands in the status after it. */
   async pass(): Promise<Inspection> {
-    const outcome = await emptyNode.apply(this.whole, null, this.where);
+    const outcome = await emptyNode.apply(this.whole, this.undo, this.where);
     expect(outcome).toEqual({ result: 'done' });
-    const seen = await emptyNode.inspect(this.whole, null, this.where);
+    const seen = await emptyNode.inspect(this.whole, this.undo, this.where);
     const time = this.status?.time ?? new Date(plain().clock.now()).toISOString();
     this.status = { uid: this.target.uid, state: 'Confirmed', time, ...(seen.progress && { progress: seen.progress }) };
     return seen;
@@ -157,7 +165,7 @@ class Drain {
 
   /** Prepares, cordons, and goes on until there is no more to do. */
   async run(): Promise<Inspection> {
-    expect(await this.prepare()).toEqual({ undo: null });
+    expect(await this.prepare()).toEqual({ undo: { pods: expect.any(Number) } });
     await cordon('n1');
     for (;;) {
       const seen = await this.pass();
@@ -305,9 +313,20 @@ describe('a node that is emptied', () => {
     expect(first.progress).toMatchObject({ total: 3, refused: 2 });
     await until(() => onNode('n1').length === 2, 'the first to be gone');
     drain.client = controller();
-    const look = await emptyNode.inspect(drain.whole, null, drain.where);
+    const look = await emptyNode.inspect(drain.whole, drain.undo, drain.where);
     expect(look.progress).toMatchObject({ done: 1, total: 3, refused: 2 });
     expect((await drain.pass()).progress).toMatchObject({ done: 1, total: 3, refused: 2 });
+  });
+
+  test('is known to have been emptied also when the one who did it died before it could say so', async () => {
+    await deploy('web', 2);
+    const drain = new Drain();
+    await drain.prepare();
+    await cordon('n1');
+    await emptyNode.apply(drain.whole, drain.undo, drain.where);
+    await until(() => onNode('n1').length === 0, 'all to be gone');
+    drain.client = controller();
+    expect(await drain.pass()).toEqual({ on: true, effective: true, progress: { done: 2, total: 2, refused: 0 } });
   });
 
   test('leaves what comes to it later', async () => {
@@ -325,8 +344,8 @@ describe('a node that is emptied', () => {
     const drain = new Drain();
     drain.target.uid = 'another';
     expect(await drain.prepare()).toEqual({ result: 'gone' });
-    expect(await emptyNode.apply(drain.whole, null, drain.where)).toEqual({ result: 'gone' });
-    expect(await emptyNode.inspect(drain.whole, null, drain.where)).toMatchObject({ gone: true });
+    expect(await emptyNode.apply(drain.whole, drain.undo, drain.where)).toEqual({ result: 'gone' });
+    expect(await emptyNode.inspect(drain.whole, drain.undo, drain.where)).toMatchObject({ gone: true });
     expect(onNode('n1')).toHaveLength(1);
   });
 
@@ -337,6 +356,27 @@ describe('a node that is emptied', () => {
     drain.permitted = false;
     await expect(drain.pass()).rejects.toThrow(StoppedError);
     expect(onNode('n1')).toHaveLength(2);
+  });
+
+  test('waits as long as a server asks for that has too much to do, and takes that for no budget', async () => {
+    await deploy('web', 2);
+    const drain = new Drain({ budget: 'Expect' });
+    await drain.prepare();
+    trouble = new ApiError(429, 'TooManyRequests', 'Too many requests, please try again later.', {}, 3_000);
+    const seen = await drain.pass();
+    expect(seen).toMatchObject({ effective: false, unfinished: true, after: 3_000, progress: { done: 0, refused: 0 } });
+    expect(seen.progress?.waiting).toMatch(/^default\/web-\S+: Too many requests/);
+  });
+
+  test('is refused when nobody may evict anything, and unknown when nobody answers', async () => {
+    await deploy('web', 2);
+    const drain = new Drain();
+    await drain.prepare();
+    trouble = new ApiError(403, 'Forbidden', 'may not create pods/eviction');
+    const refused = { result: 'refused', message: 'may not create pods/eviction' };
+    expect(await emptyNode.apply(drain.whole, drain.undo, drain.where)).toEqual(refused);
+    trouble = new TransportError('ECONNRESET', 'connection reset');
+    await expect(drain.pass()).rejects.toThrow('connection reset');
   });
 
   test('by deletion asks no budget, and hurries what is on its way out', async () => {

@@ -31,6 +31,11 @@ interface Held {
   error: Error;
 }
 
+/** What is durable before the first pod is asked: how many are to go. There is nothing to restore. */
+interface Recorded {
+  pods: number;
+}
+
 /** What is remembered of a drain between two looks. Losing it costs a few calls. */
 interface Memory {
   beside: NodeSurroundings;
@@ -49,8 +54,8 @@ interface Memory {
 export const emptyNode: StepHandler<EmptyNode> = {
   async prepare(step, where) {
     if (!(await isThere(step, where.client))) return { result: 'gone' };
-    const { refusal } = await readDrainPlan(step, where, memoryOf(where).beside);
-    return refusal === undefined ? { undo: null } : { result: 'refused', message: refusal };
+    const { going, refusal } = await readDrainPlan(step, where, memoryOf(where).beside);
+    return refusal === undefined ? { undo: { pods: going.length } } : { result: 'refused', message: refusal };
   },
 
   async apply(step, _undo, where) {
@@ -70,22 +75,26 @@ export const emptyNode: StepHandler<EmptyNode> = {
     return { result: 'done' };
   },
 
-  async inspect(step, _undo, where) {
+  async inspect(step, undo, where) {
     const memory = memoryOf(where);
-    if (!memory.plan && !(await isThere(step, where.client))) return { on: false, gone: true, effective: false };
-    const { going, spared } = memory.plan ?? (await readDrainPlan(step, where, memory.beside));
+    const pass = memory.plan;
     delete memory.plan;
+    if (!pass && !(await isThere(step, where.client))) return { on: false, gone: true, effective: false };
+    const { going, spared } = pass ?? (await readDrainPlan(step, where, memory.beside));
     const left = going.filter((pod) => isMeant(pod, where));
-    const known = where.injection.status?.targets?.find(({ uid }) => uid === where.target.uid)?.progress;
-    const total = Math.max(known?.total ?? 0, (known?.done ?? 0) + left.length);
+    const known = statusOf(where)?.progress;
+    const before = known?.total ?? (undo as Recorded | null)?.pods ?? 0;
+    const total = Math.max(before, (known?.done ?? 0) + left.length);
     const refused = Math.max(known?.refused ?? 0, memory.refused.size);
     const progress = { done: total - left.length, total, refused, ...sparedOf(spared) };
     const isEmpty = total > 0 && left.length === 0;
     const inspection = { on: true, effective: step.budget === 'Expect' ? refused > 0 : isEmpty };
     if (left.length === 0) return { ...inspection, progress };
+    // What another process has asked is known from what it wrote only.
+    const waiting = (pass ? undefined : known?.waiting) ?? waitingFor(left, memory, where.client.clock.now());
     return {
       ...inspection,
-      progress: { ...progress, waiting: waitingFor(left, memory, where.client.clock.now()) },
+      progress: { ...progress, waiting },
       after: nextLook(left.length, memory),
       unfinished: true,
     } satisfies Inspection;
@@ -108,13 +117,17 @@ function memoryOf({ client, mark }: Surroundings): Memory {
   return memory;
 }
 
+function statusOf({ injection, target }: Surroundings): TargetStatus | undefined {
+  return injection.status?.targets?.find(({ uid }) => uid === target.uid);
+}
+
 async function isThere({ node, uid }: EmptyNode, client: Client): Promise<boolean> {
   return (await present(client.get(nodes, undefined, node)))?.metadata.uid === uid;
 }
 
 /** What came to the node after the pods were first asked to go, for it tolerates what keeps others away, could go on for ever. */
-function isMeant(pod: DrainedPod, { injection, target }: Surroundings): boolean {
-  const status = injection.status?.targets?.find(({ uid }) => uid === target.uid);
+function isMeant(pod: DrainedPod, where: Surroundings): boolean {
+  const status = statusOf(where);
   return status === undefined || status.state === 'Applying' || pod.createdAt <= Date.parse(status.time);
 }
 
