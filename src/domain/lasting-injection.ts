@@ -119,7 +119,7 @@ function held({ sightings }: InjectionObserved, target: Target, before: TargetSt
 
 /** What somebody else takes away is not put back: two who fight over a field would never end. */
 function sighted(target: Target, before: TargetStatus, seen: Sighting, now: number): TargetStatus {
-  const isEffective = before.effective === true || seen.effective;
+  const isEffective = before.effective === true || before.state === 'Effective' || seen.effective;
   const entry = entered(target, before, seen.on && isEffective ? 'Effective' : 'Confirmed', now, before.message);
   const { progress = before.progress } = seen;
   const conflict = seen.on
