@@ -33,7 +33,9 @@ function roleBlock({ account, missingRights, role }: Plan): string {
   if (role === '') return '';
   const rights = list(missingRights.map(inline));
   const summary = `${missingRights.length} missing ${missingRights.length === 1 ? 'right' : 'rights'} of ${account}, and the Role that would grant ${missingRights.length === 1 ? 'it' : 'them'}`;
-  return `<details><summary>${escaped(summary)}</summary>\n\n${rights}\n\n\`\`\`yaml\n${role.trimEnd()}\n\`\`\`\n\n</details>`;
+  // Longer than whatever stands in it, which could end it otherwise.
+  const fence = '`'.repeat(Math.max(3, ...[...role.matchAll(/`+/g)].map(([run]) => run.length + 1)));
+  return `<details><summary>${escaped(summary)}</summary>\n\n${rights}\n\n${fence}yaml\n${role.trimEnd()}\n${fence}\n\n</details>`;
 }
 
 function table({ header, rows }: PlanTable): string {

@@ -11,6 +11,7 @@ import {
   startTestCluster,
   type TestCluster,
 } from '../../testing/controllers.js';
+import { createAccount, grantEverywhere } from '../../testing/identities.js';
 import { until } from '../../testing/scripted-server.js';
 import { deploy } from '../deploy.js';
 import type { Plan } from './plan.js';
@@ -64,13 +65,25 @@ function readyOf(namespace: string, workload: string): number {
   return cluster.readyPods(workload.split('/')[1] ?? '', namespace).length;
 }
 
+function readyOn(node: string): number {
+  const isReady = ({ type, status }: Json) => type === 'Ready' && status === 'True';
+  return cluster.cluster.store
+    .list('pods')
+    .filter(({ spec, metadata }: Json) => spec.nodeName === node && !metadata.deletionTimestamp)
+    .filter(({ status }: Json) => status?.conditions?.some(isReady)).length;
+}
+
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'squall-prediction-'));
   bundle = await bundleController();
-  cluster = await startTestCluster(bundle.workerUrl, { nodes: 3 });
+  cluster = await startTestCluster(bundle.workerUrl, { nodes: 3, rights: 'None' });
   kubeconfig = join(folder, 'kubeconfig');
   writeFileSync(kubeconfig, cluster.cluster.kubeconfig);
   cluster.cluster.store.subscribe('pods', warmUp as never);
+  await cluster.createNamespace('shop');
+  createAccount(cluster.cluster.store, 'shop', 'nobody');
+  createAccount(cluster.cluster.store, 'shop', 'mighty');
+  grantEverywhere(cluster.cluster.store, 'shop/mighty', [{ apiGroups: ['*'], resources: ['*'], verbs: ['*'] }]);
   const controller = cluster.controller();
   await until(() => controller.isLeading(), 'the controller to lead');
   await deploy(cluster.connection, [slowShop()], { io: rememberingIo().io, signal: new AbortController().signal });
@@ -88,20 +101,25 @@ interface Seen {
   run: Json;
   /** UIDs of the targets that were drawn first, by step. */
   drawn: Record<string, string[]>;
-  /** By workload, the fewest pods that were Ready at the same time. */
+  /** By workload and node, the fewest pods that were Ready at the same time. */
   worst: Record<string, number>;
   deleted: string[];
 }
 
 /** Runs the method alone: what probes see of pods without processes is nothing to compare with. */
-async function runIt(experiment: Json, workloads: Plan['moments'][number]['workloads']): Promise<Seen> {
+async function runIt(experiment: Json, { moments }: Plan): Promise<Seen> {
+  const workloads = moments.flatMap((moment) => moment.workloads.map(({ workload }) => workload));
+  const nodes = moments.flatMap((moment) => moment.nodes.map(({ name: node }) => node));
   const { namespace, name } = experiment.metadata;
   const { hypothesis: _hypothesis, safeguards = {}, ...template } = experiment.spec;
   const { abortOn: _abortOn, ...bounds } = safeguards;
   const seen: Seen = { run: undefined, drawn: {}, worst: {}, deleted: [] };
+  const note = (what: string, ready: number) => {
+    seen.worst[what] = Math.min(seen.worst[what] ?? Number.POSITIVE_INFINITY, ready);
+  };
   const look = () => {
-    for (const { workload } of workloads)
-      seen.worst[workload] = Math.min(seen.worst[workload] ?? Number.POSITIVE_INFINITY, readyOf(namespace, workload));
+    for (const workload of workloads) note(workload, readyOf(namespace, workload));
+    for (const node of nodes) note(node, readyOn(node));
   };
   const { store } = cluster.cluster;
   const before = cluster.deleted.length;
@@ -147,29 +165,31 @@ const experiment = (name: string, method: Json[], more: Json = {}) => ({
   apiVersion: 'squall.dev/v1alpha1',
   kind: 'Experiment',
   metadata: { name, namespace: 'shop' },
-  spec: { serviceAccountName: 'chaos', method, ...more },
+  spec: { serviceAccountName: 'mighty', method, ...more },
 });
 const checkouts = { pods: { workload: { kind: 'Deployment', name: 'checkout' }, minAge: '0s' } };
 const deployment = (name: string) => ({ workloads: { kind: 'Deployment', names: [name] } });
 
 /** Beside those of the folder: faults and refusals that these do not have. */
 const others: Json[] = [
-  experiment('scaled-to-half', [step('halve', { scale: { percent: 50 } }, deployment('checkout'), { duration: '1s' })]),
+  experiment('scaled-to-half', [
+    step('halve', { scale: { percent: 50 } }, deployment('checkout'), { duration: '500ms' }),
+  ]),
   experiment('two-at-once', [
     step('checkout', { podKill: { gracePeriod: '0s' } }, checkouts),
-    step('frontend', { scale: { replicas: 0 } }, deployment('frontend'), { duration: '1s', parallel: true }),
+    step('frontend', { scale: { replicas: 0 } }, deployment('frontend'), { duration: '500ms', parallel: true }),
   ]),
   experiment('rolled', [step('roll', { rolloutRestart: {} }, deployment('checkout'))]),
-  experiment('node-lost', [step('drain', { nodeDrain: {} }, { nodes: { names: ['n1'] } }, { duration: '1s' })]),
+  experiment('node-lost', [step('drain', { nodeDrain: {} }, { nodes: { names: ['n1'] } }, { duration: '500ms' })]),
   experiment('node-tainted', [
     step(
       'taint',
       { nodeTaint: { taints: [{ key: 'example.com/x', effect: 'NoExecute' }] } },
       { nodes: { names: ['n2'] } },
-      { duration: '1s' },
+      { duration: '500ms' },
     ),
   ]),
-  experiment('zone-lost', [step('out', { zoneOutage: {} }, { zones: { names: ['z3'] } }, { duration: '1s' })]),
+  experiment('zone-lost', [step('out', { zoneOutage: {} }, { zones: { names: ['z3'] } }, { duration: '500ms' })]),
   experiment('too-many', [step('kill', { podKill: {} }, { ...checkouts, count: 3 })], {
     safeguards: { maxTargets: 2 },
   }),
@@ -192,7 +212,7 @@ describe('what a plan foretells', () => {
     writeFileSync(file, stringify(given));
     const { plan, code } = await planIt(file);
     const workloads = plan.moments.flatMap((moment) => moment.workloads);
-    const seen = await runIt(given, workloads);
+    const seen = await runIt(given, plan);
     const selected = seen.run.status.conditions.find(({ type }: Json) => type === 'TargetsSelected');
 
     expect([plan.outcome, code]).toEqual(selected?.status === 'True' ? ['Run', 0] : ['Refused', 3]);
@@ -204,6 +224,8 @@ describe('what a plan foretells', () => {
     expect(foretold).toEqual(Object.entries(seen.drawn).map(([name, uids]) => [name, uids.sort()]));
     expectSteps(plan, seen);
     const instant = given.spec.method.every(({ podKill }: Json) => podKill?.gracePeriod === '0s');
+    for (const { name, worst } of plan.moments.flatMap(({ nodes }) => nodes))
+      expect(seen.worst[name]).toBeGreaterThanOrEqual(worst);
     for (const { workload, worst } of workloads) {
       if (instant) expect([workload, seen.worst[workload]]).toEqual([workload, worst]);
       else expect(seen.worst[workload]).toBeGreaterThanOrEqual(worst);
