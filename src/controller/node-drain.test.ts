@@ -1,5 +1,5 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
-import { events, type Json, namespaces, nodes, pods } from '../kubernetes/resource.js';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { events, type Json, namespaces, nodes, podDisruptionBudgets, pods } from '../kubernetes/resource.js';
 import {
   availableProbe,
   bundleController,
@@ -11,36 +11,27 @@ import { until } from '../testing/scripted-server.js';
 import type { Controller } from './controller.js';
 import { safetyPolicies } from './resources.js';
 
-const budgets = {
-  group: 'policy',
-  version: 'v1',
-  plural: 'poddisruptionbudgets',
-  kind: 'PodDisruptionBudget',
-  namespaced: true,
-};
-
 let bundle: ControllerBundle;
 let cluster: TestCluster;
 let controller: Controller;
+/** What came of the runs that have nothing to do with each other: they are all under way at once. */
+const statuses = new Map<string, Promise<Json>>();
 
 beforeAll(async () => {
   bundle = await bundleController();
-  // Zones are z1: n1, n4; z2: n2, n5; z3: n3.
-  cluster = await startTestCluster(bundle.workerUrl, { nodes: 5 });
+  cluster = await startTestCluster(bundle.workerUrl, { nodes: 13 });
   controller = cluster.controller();
   await until(() => controller.isLeading(), 'the controller to lead');
+  for (const [name, begin] of Object.entries(apart)) {
+    const status = begin(name).then((template) => outcome(name, template));
+    status.catch(() => {});
+    statuses.set(name, status);
+  }
 }, 30_000);
 
 afterAll(async () => {
   await cluster?.stop();
   bundle?.remove();
-});
-
-afterEach(() => {
-  for (const kind of ['deployments.apps', 'poddisruptionbudgets.policy']) {
-    for (const { metadata } of cluster.cluster.store.list(kind, 'default'))
-      cluster.cluster.store.delete(kind, 'default', metadata.name);
-  }
 });
 
 const node = (name: string) => cluster.cluster.store.get('nodes', undefined, name) as Json;
@@ -57,12 +48,15 @@ const pinned = (...names: string[]) => ({
 
 function drainStep(names: string[], more: Json = {}): Json {
   const { nodeDrain = {}, ...step } = more;
-  return { name: 'drain', nodeDrain, targets: { nodes: { names }, percent: 100 }, duration: '600ms', ...step };
+  return { name: 'drain', nodeDrain, targets: { nodes: { names }, percent: 100 }, duration: '1s', ...step };
 }
 
-async function budget(app: string, minAvailable: number): Promise<void> {
+/** Deploys pods that can only be on these nodes. */
+async function deploy(app: string, replicas: number, names: string[], minAvailable?: number): Promise<void> {
+  await cluster.deploy(app, replicas, { pod: pinned(...names) });
+  if (minAvailable === undefined) return;
   const spec = { minAvailable, selector: { matchLabels: { app } } };
-  await cluster.client.create(budgets, { metadata: { name: app, namespace: 'default' }, spec });
+  await cluster.client.create(podDisruptionBudgets, { metadata: { name: app, namespace: 'default' }, spec });
   await until(() => {
     const found = cluster.cluster.store.get('poddisruptionbudgets.policy', 'default', app) as Json;
     return found?.status?.observedGeneration === found?.metadata.generation && found?.status?.expectedPods > 0;
@@ -75,95 +69,104 @@ async function outcome(name: string, template: Json): Promise<Json> {
   return (await cluster.finished(name, { within: 30_000 })).status;
 }
 
+/** Experiments on nodes of their own, by name. */
+const apart: Record<string, (name: string) => Promise<Json>> = {
+  drained: async (name) => {
+    await deploy(name, 4, ['n1', 'n2']);
+    return { method: [drainStep(['n1'])], hypothesis: [availableProbe(name, 1)] };
+  },
+  cordoned: async (name) => {
+    await deploy(name, 1, ['n3']);
+    await patchNode('n3', { spec: { unschedulable: true } });
+    return { method: [drainStep(['n3'])], hypothesis: [availableProbe(name, 0)] };
+  },
+  held: async (name) => {
+    await deploy(name, 2, ['n4'], 2);
+    return { method: [drainStep(['n4'])], hypothesis: [availableProbe(name, 2)] };
+  },
+  expected: async (name) => {
+    await deploy(name, 2, ['n5'], 2);
+    const step = drainStep(['n5'], { nodeDrain: { budget: 'Expect' } });
+    return { method: [step], hypothesis: [availableProbe(name, 2)] };
+  },
+  unexpected: async (name) => {
+    await deploy(name, 2, ['n6', 'n7']);
+    const step = drainStep(['n6', 'n7'], { nodeDrain: { budget: 'Expect' } });
+    return { method: [step], hypothesis: [availableProbe(name, 0)] };
+  },
+  refused: async () => {
+    await cluster.client.create(pods, {
+      metadata: { name: 'lone', namespace: 'default' },
+      spec: { nodeName: 'n8', containers: [{ name: 'main', image: 'busybox:1' }] },
+    });
+    return { method: [drainStep(['n8'])] };
+  },
+  idle: async () => ({ method: [drainStep(['n9'])] }),
+  stuck: async (name) => {
+    await deploy(name, 1, ['n10']);
+    const [pod] = cluster.pods(name);
+    const patch = { metadata: { finalizers: ['example.com/hold'] } };
+    await cluster.client.patch(pods, 'default', pod?.metadata.name ?? '', patch);
+    return { method: [drainStep(['n10'])] };
+  },
+  spared: async (name) => {
+    const { client } = cluster;
+    await client.create(namespaces, { metadata: { name: 'vault', labels: { 'squall.dev/protected': 'true' } } });
+    const protectedLabels = [{ matchLabels: { tier: 'gold' } }];
+    await client.create(safetyPolicies, { metadata: { name: 'gold' }, spec: { protectedLabels } });
+    await deploy(name, 1, ['n11']);
+    await cluster.deploy('precious', 1, { pod: pinned('n11'), labels: { tier: 'gold' } });
+    await cluster.deploy('vault', 1, { namespace: 'vault', pod: pinned('n11') });
+    return { method: [drainStep(['n11'])] };
+  },
+};
+
 describe('a drain', () => {
   test('evicts the pods of a node, and uncordons it at the end', async () => {
-    await cluster.deploy('web', 4, { pod: pinned('n1', 'n2') });
-    const status = await outcome('drained', {
-      method: [drainStep(['n1'])],
-      hypothesis: [availableProbe('web', 1)],
-    });
+    const status = await statuses.get('drained');
     expect(status).toMatchObject({ verdict: 'Passed' });
     expect(status.steps).toMatchObject([{ targets: 1, hit: 1, effective: 1, names: ['n1'] }]);
     expect(node('n1').spec).toEqual({});
     expect(node('n1').metadata.annotations ?? {}).toEqual({});
     const told = (await cluster.client.list(events, { namespace: 'default' })).items;
-    expect(
-      told.filter(({ message }) => message === "Taken off node n1 by step 'drain' of run default/drained").length,
-    ).toBeGreaterThan(0);
+    const words = "Taken off node n1 by step 'drain' of run default/drained";
+    expect(told.filter(({ message }) => message === words).length).toBeGreaterThan(0);
   });
 
   test('leaves a node cordoned that was cordoned before', async () => {
-    await cluster.deploy('web', 1, { pod: pinned('n1') });
-    await patchNode('n1', { spec: { unschedulable: true } });
-    const status = await outcome('cordoned', { method: [drainStep(['n1'])], hypothesis: [availableProbe('web', 0)] });
-    expect(status).toMatchObject({ verdict: 'Passed' });
-    expect(node('n1').spec.unschedulable).toBe(true);
-    await patchNode('n1', { spec: { unschedulable: null } });
+    expect(await statuses.get('cordoned')).toMatchObject({ verdict: 'Passed' });
+    expect(node('n3').spec.unschedulable).toBe(true);
   });
 
   test('that a budget allows nothing says which pod was held, and that it had no effect', async () => {
-    await cluster.deploy('web', 2, { pod: pinned('n1') });
-    await budget('web', 2);
-    const status = await outcome('held', { method: [drainStep(['n1'])], hypothesis: [availableProbe('web', 2)] });
+    const status = await statuses.get('held');
     expect(status).toMatchObject({ verdict: 'Inconclusive', reason: 'FaultNotEffective' });
-    expect(status.steps[0].message).toMatch(/^2 of 2 pods could not be evicted: default\/web-\S+: Cannot evict pod/);
-    expect(cluster.readyPods('web')).toHaveLength(2);
-    expect(node('n1').spec).toEqual({});
+    expect(status.steps[0].message).toMatch(/^2 of 2 pods could not be evicted: default\/held-\S+: Cannot evict pod/);
+    expect(cluster.readyPods('held')).toHaveLength(2);
+    expect(node('n4').spec).toEqual({});
   });
 
   test('that is to be held back by a budget passes when it is', async () => {
-    await cluster.deploy('web', 2, { pod: pinned('n1') });
-    await budget('web', 2);
-    const status = await outcome('expected', {
-      method: [drainStep(['n1'], { nodeDrain: { budget: 'Expect' } })],
-      hypothesis: [availableProbe('web', 2)],
-    });
-    expect(status).toMatchObject({ verdict: 'Passed' });
+    expect(await statuses.get('expected')).toMatchObject({ verdict: 'Passed' });
   });
 
   test('that is to be held back by a budget and is not violates the hypothesis, naming the node', async () => {
-    await cluster.deploy('web', 2, { pod: pinned('n1', 'n2') });
-    const status = await outcome('unexpected', {
-      method: [drainStep(['n1', 'n2'], { nodeDrain: { budget: 'Expect' } })],
-      hypothesis: [availableProbe('web', 0)],
-    });
+    const status = await statuses.get('unexpected');
     expect(status).toMatchObject({ verdict: 'Failed', reason: 'HypothesisViolated' });
     expect(status.findings.map(({ reason }: Json) => reason)).not.toContain('FaultNotEffective');
-    expect(status.findings[0].message).toMatch(/^Node n[12] was not held back by a disruption budget/);
+    expect(status.findings[0].message).toMatch(/^Node n[67] was not held back by a disruption budget/);
   });
 
   test('of a node with a pod that nothing replaces is refused, and the node is not touched', async () => {
-    await cluster.client.create(pods, {
-      metadata: { name: 'lone', namespace: 'default' },
-      spec: { nodeName: 'n3', containers: [{ name: 'main', image: 'busybox:1' }] },
-    });
-    const { resourceVersion } = node('n3').metadata;
-    const status = await outcome('refused', { method: [drainStep(['n3'])] });
+    const status = await statuses.get('refused');
     expect(status).toMatchObject({ verdict: 'Inconclusive', reason: 'NotSupported' });
     expect(status.message).toMatch(/default\/lone.*`unmanaged: true` would allow that/);
-    expect(node('n3').metadata.resourceVersion).toBe(resourceVersion);
-    await cluster.client.delete(pods, 'default', 'lone', { gracePeriodSeconds: 0 });
-  });
-
-  test('spares what a policy or a namespace protects, and says so', async () => {
-    const { client } = cluster;
-    await cluster.deploy('precious', 1, { pod: pinned('n1'), labels: { tier: 'gold' } });
-    await cluster.deploy('web', 1, { pod: pinned('n1') });
-    await client.create(namespaces, { metadata: { name: 'vault', labels: { 'squall.dev/protected': 'true' } } });
-    await cluster.deploy('vault', 1, { namespace: 'vault', pod: pinned('n1') });
-    await client.create(safetyPolicies, {
-      metadata: { name: 'gold' },
-      spec: { protectedLabels: [{ matchLabels: { tier: 'gold' } }] },
-    });
-    const status = await outcome('spared', { method: [drainStep(['n1'])] });
-    expect(status.steps).toMatchObject([{ effective: 1, message: '2 protected pods were left' }]);
-    expect([...cluster.readyPods('precious'), ...cluster.readyPods('vault', 'vault')]).toHaveLength(2);
-    await client.delete(safetyPolicies, undefined, 'gold');
-    await client.delete(namespaces, undefined, 'vault');
+    expect(node('n8').metadata.managedFields?.some(({ manager }: Json) => manager === 'squall') ?? false).toBe(false);
+    expect(node('n8').spec).toEqual({});
   });
 
   test('of a node with nothing to evict had no effect', async () => {
-    const status = await outcome('idle', { method: [drainStep(['n5'])] });
+    const status = await statuses.get('idle');
     expect(status.findings).toContainEqual({
       reason: 'FaultNotEffective',
       message: expect.stringMatching(/none of 1 targets showed the effect \(no pod had to go\)/),
@@ -171,125 +174,54 @@ describe('a drain', () => {
   });
 
   test('of a pod that does not end is over with its step, and says what holds it', async () => {
-    await cluster.deploy('stuck', 1, { pod: pinned('n1') });
-    const [pod] = cluster.pods('stuck');
-    await cluster.client.patch(pods, 'default', pod?.metadata.name ?? '', {
-      metadata: { finalizers: ['example.com/hold'] },
-    });
-    const status = await outcome('stuck', { method: [drainStep(['n1'])] });
+    const status = await statuses.get('stuck');
     expect(status.steps[0].message).toMatch(/^1 of 1 pods did not go in time: default\/stuck-.*example.com\/hold$/);
-    expect(node('n1').spec).toEqual({});
-    await cluster.client.patch(pods, 'default', pod?.metadata.name ?? '', { metadata: { finalizers: null } });
+    expect(node('n10').spec).toEqual({});
+  });
+
+  test('spares what a policy or a namespace protects, and says so', async () => {
+    const status = await statuses.get('spared');
+    expect(status.steps).toMatchObject([{ effective: 1, message: '2 protected pods were left' }]);
+    expect([...cluster.readyPods('precious'), ...cluster.readyPods('vault', 'vault')]).toHaveLength(2);
+  });
+
+  const nowhere: [string, Json, RegExp][] = [
+    ['nodes-of-a-name', { nodes: { names: ['n99'] } }, /in the cluster there is no node named 'n99'/],
+    ['nodes-of-a-label', { nodes: { selector: { matchLabels: { pool: 'red' } } } }, /match no node: .*pool=red/],
+  ];
+  test.each(nowhere)('that finds no %s says what it looked for', async (name, targets, expected) => {
+    const status = await outcome(name, { method: [drainStep([], { targets })] });
+    expect(status).toMatchObject({ verdict: 'Inconclusive', reason: 'NoTargets' });
+    expect(status.message).toMatch(expected);
+  });
+
+  test('of a node that is deleted meanwhile takes back what it can', async () => {
+    await deploy('deleted', 4, ['n12', 'n13'], 4);
+    await cluster.createRun('deleted', {
+      method: [drainStep(['n12', 'n13'])],
+      hypothesis: [availableProbe('deleted', 0)],
+    });
+    await cluster.inStage('deleted', 'Holding');
+    expect(node('n13').spec.unschedulable).toBe(true);
+    await cluster.client.delete(nodes, undefined, 'n13');
+    const { status } = await cluster.finished('deleted');
+    expect(status?.findings?.map(({ reason }) => reason)).not.toContain('CleanupFailed');
+    expect(node('n12').spec).toEqual({});
   });
 
   test('goes on under another controller, and ends when it was to', async () => {
-    await cluster.deploy('web', 3, { pod: pinned('n1', 'n2') });
-    await budget('web', 3);
+    await Promise.all(statuses.values());
+    await deploy('handed-over', 3, ['n1', 'n2'], 3);
     await cluster.createRun('handed-over', {
       method: [drainStep(['n1', 'n2'], { duration: '2500ms' })],
-      hypothesis: [availableProbe('web', 0)],
+      hypothesis: [availableProbe('handed-over', 0)],
     });
     await cluster.inStage('handed-over', 'Holding');
     await controller.stop();
     controller = cluster.controller();
-    await cluster.client.patch(budgets, 'default', 'web', { spec: { minAvailable: 0 } });
+    await cluster.client.patch(podDisruptionBudgets, 'default', 'handed-over', { spec: { minAvailable: 0 } });
     const { status } = await cluster.finished('handed-over');
-    expect(status).toMatchObject({ verdict: 'Passed' });
-    expect(status?.steps).toMatchObject([{ hit: 2 }]);
+    expect(status).toMatchObject({ verdict: 'Passed', steps: [{ hit: 2 }] });
     expect([node('n1').spec, node('n2').spec]).toEqual([{}, {}]);
-  });
-
-  test('of a node that is deleted meanwhile goes on with the others, and takes back what it can', async () => {
-    await cluster.deploy('web', 4, { pod: pinned('n4', 'n5') });
-    await budget('web', 4);
-    await cluster.createRun('deleted', {
-      method: [drainStep(['n4', 'n5'], { duration: '1500ms' })],
-      hypothesis: [availableProbe('web', 0)],
-    });
-    await cluster.inStage('deleted', 'Holding');
-    const { metadata, spec, status: before } = node('n5');
-    await cluster.client.delete(nodes, undefined, 'n5');
-    const { status } = await cluster.finished('deleted');
-    expect(status?.findings?.map(({ reason }) => reason)).not.toContain('CleanupFailed');
-    expect(node('n4').spec).toEqual({});
-    cluster.cluster.store.create('nodes', {
-      apiVersion: 'v1',
-      kind: 'Node',
-      metadata: { name: 'n5', labels: metadata.labels },
-      spec: {},
-      status: before,
-    });
-    expect(spec.unschedulable).toBe(true);
-  });
-
-  test('by a selector leaves one node Ready, and those of the control plane alone', async () => {
-    await patchNode('n5', {
-      metadata: { labels: { 'node-role.kubernetes.io/control-plane': '' } },
-      spec: { taints: [{ key: 'node-role.kubernetes.io/control-plane', effect: 'NoSchedule' }] },
-    });
-    const matchLabels = { 'kubernetes.io/os': 'linux' };
-    const status = await outcome('everywhere', {
-      method: [drainStep([], { targets: { nodes: { selector: { matchLabels } }, percent: 100 } })],
-    });
-    expect(status.selection).toMatchObject([{ matched: 5, chosen: 3, removed: { controlPlane: 1, lastReady: 1 } }]);
-    await patchNode('n5', {
-      metadata: { labels: { 'node-role.kubernetes.io/control-plane': null } },
-      spec: { taints: null },
-    });
-  });
-
-  const nowhere: [string, Json, RegExp][] = [
-    ['nodes of a name', { nodes: { names: ['n9'] } }, /in the cluster there is no node named 'n9'/],
-    ['nodes of a label', { nodes: { selector: { matchLabels: { pool: 'red' } } } }, /match no node: .*pool=red/],
-  ];
-  test.each(nowhere)('that finds no %s says what it looked for', async (name, targets, expected) => {
-    const status = await outcome(name.replaceAll(' ', '-'), { method: [drainStep([], { targets })] });
-    expect(status).toMatchObject({ verdict: 'Inconclusive', reason: 'NoTargets' });
-    expect(status.message).toMatch(expected);
-  });
-});
-
-describe('the outage of a zone', () => {
-  const outage = (more: Json = {}): Json => ({
-    name: 'lose',
-    zoneOutage: {},
-    targets: { zones: {} },
-    duration: '600ms',
-    ...more,
-  });
-  const zoneOf = (name: string) => node(name).metadata.labels['topology.kubernetes.io/zone'];
-
-  test('kills what runs on all of its nodes whatever budgets say, and opens them again at the end', async () => {
-    await cluster.deploy('web', 6);
-    await budget('web', 6);
-    await cluster.createRun('outage', {
-      method: [outage({ targets: { zones: { names: ['z1'] } } })],
-      hypothesis: [availableProbe('web', 0)],
-    });
-    await cluster.inStage('outage', 'Holding');
-    await until(
-      () => cluster.pods('web').every(({ spec }) => zoneOf(spec.nodeName ?? 'n2') !== 'z1'),
-      'pods to leave the zone',
-    );
-    expect(node('n1').spec.unschedulable).toBe(true);
-    expect(node('n1').spec.taints).toContainEqual({ key: 'squall.dev/zone-outage', effect: 'NoSchedule' });
-    const { status } = await cluster.finished('outage');
-    expect(status).toMatchObject({ verdict: 'Passed', steps: [{ targets: 2, hit: 2 }] });
-    expect([node('n1').spec, node('n4').spec]).toEqual([{}, {}]);
-  });
-
-  test('draws zones by count, with all their nodes', async () => {
-    await cluster.deploy('web', 10);
-    const status = await outcome('two-zones', { method: [outage({ targets: { zones: {}, count: 2 } })] });
-    const zones = new Set(status.steps[0].names.map(zoneOf));
-    expect(zones.size).toBe(2);
-    expect(status.steps[0].names).toHaveLength(
-      ['n1', 'n2', 'n3', 'n4', 'n5'].filter((name) => zones.has(zoneOf(name))).length,
-    );
-  });
-
-  test('of a zone that does not exist says so', async () => {
-    const status = await outcome('nowhere', { method: [outage({ targets: { zones: { names: ['z9'] } } })] });
-    expect(status.message).toMatch(/in the cluster no node is in zone 'z9'/);
   });
 });
