@@ -130,6 +130,19 @@ export const budgets: readonly Invariant[] = [
     broken: (world) => world.run.spec.template.method.map((step) => overBudget(world, step)).find(Boolean),
   },
   {
+    id: 'S3f',
+    says: 'the budget of a policy is kept beside what other runs hold',
+    broken: (world) => {
+      const { room, run, active, tampered } = world;
+      if (room === undefined || tampered) return undefined;
+      const over = new Set(run.status?.steps?.flatMap(({ name, state }) => (state === 'Done' ? [name] : [])));
+      const lasting = active.map(({ uid }) => uid);
+      const lost = world.effects.filter(({ kind, step }) => kind === 'apply' && world.oneShot[step] && !over.has(step));
+      const on = new Set([...lasting, ...lost.map(({ uid }) => uid)]).size;
+      return on > room ? `${on} of ${room}` : undefined;
+    },
+  },
+  {
     id: 'S3c',
     says: 'no more are chosen than asked for',
     broken: ({ run }) => {

@@ -53,6 +53,8 @@ export interface World {
   byAgent: Readonly<Record<string, boolean>>;
   /** `step/uid` where an agent has seen that the fault takes effect. */
   bitten: ReadonlySet<string>;
+  /** How many targets the budget of a policy leaves room for beside other runs; undefined: there is no such budget. */
+  room: number | undefined;
   /** When a fault was last lost that nobody took back, by `injection/uid`. */
   lostAt: ReadonlyMap<string, number>;
   change: Change;

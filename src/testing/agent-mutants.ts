@@ -21,8 +21,8 @@ export const agentMutants: readonly Mutant[] = [
   {
     does: 'takes in more pods than went away',
     file: 'domain/follow.ts',
-    from: 'carry(draft, step, pods, missing)',
-    to: 'carry(draft, step, pods, missing + 1)',
+    from: 'carry(draft, step, room.fit, missing)',
+    to: 'carry(draft, step, room.fit, missing + 1)',
     by: ['S3e'],
     seed: 9,
   },

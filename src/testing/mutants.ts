@@ -73,6 +73,27 @@ export const mutants: readonly Mutant[] = [
     by: ['S3a'],
   },
   {
+    does: 'forgets what other runs hold of a budget',
+    file: 'domain/safeguards/budgets.ts',
+    from: 'maxTargets - (others.get(account)?.count ?? 0)',
+    to: 'maxTargets',
+    by: ['S3f'],
+  },
+  {
+    does: 'forgets what a step is on when it draws again',
+    file: 'domain/taken.ts',
+    from: 'on: [...(isOver ? [] : recorded.flatMap(targetsOn)), ...fresh],',
+    to: 'on: fresh,',
+    by: ['S3f'],
+  },
+  {
+    does: 'measures steps that are on together each for itself',
+    file: 'domain/safeguards/refusals.ts',
+    from: '[...(groups.get(step.group) ?? []), step]',
+    to: '[step]',
+    by: ['S3f'],
+  },
+  {
     does: 'forgets to record the seed',
     file: 'domain/run.ts',
     from: 'draft.status.seed ??= run.spec.seed ?? seedOf(run.metadata.uid);',
@@ -101,7 +122,7 @@ export const mutants: readonly Mutant[] = [
     from: '...(!observed.stopping && { action',
     to: '...(true && { action',
     by: ['S7a'],
-    seed: 13,
+    seed: 3,
   },
   {
     does: 'takes an abort for graver than a violated hypothesis',

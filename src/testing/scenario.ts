@@ -49,6 +49,8 @@ export interface Scenario {
   podsDelay: number;
   /** By node and step, why its agent can't carry it out. */
   refusals?: Record<string, Record<string, string>>;
+  /** How many targets the budget of a policy leaves room for beside other runs; left out: there is no such budget. */
+  room?: number | undefined;
   /** Until when every attempt to take a fault back is refused, in milliseconds since the start. */
   stubborn: number;
 }

@@ -192,6 +192,7 @@ export const scenario: fc.Arbitrary<Scenario> = fc
     podsDelay: mostly(0, 300, 3_000),
     stubborn: fc.constantFrom(0, 0, 0, 20_000, 150_000),
     refusals: mostly<NonNullable<Scenario['refusals']>>({}, { n0: { s0: 'it has no netem' } }),
+    room: mostly<number | undefined>(undefined, 1, 2, 3, 5),
   })
   .map(({ method: planned, probes, abortOn, maxTargets, timeout, within, seed, pods, ...rest }) => {
     const hypothesis = probes.map(({ process: _process, ...each }, index) => aProbe(`p${index}`, each));

@@ -54,6 +54,8 @@ export class SimulatedCluster {
   /** When a fault was last lost that nobody took back, by `injection/uid`. */
   readonly lostAt = new Map<string, number>();
   tampered = false;
+  /** How many targets the budget of a policy leaves room for; undefined: it has none. */
+  room: number | undefined;
   /** Until then nothing can be taken back. */
   stubbornUntil = 0;
   onChange: Listener = () => {};
@@ -285,6 +287,7 @@ export class SimulatedCluster {
       oneShot: this.oneShot,
       byAgent: this.byAgent,
       bitten: this.bitten,
+      room: this.room,
       lostAt: this.lostAt,
       change,
     });

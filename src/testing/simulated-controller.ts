@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { ExperimentRun, RunStatus } from '../api/experiment-run.js';
-import type { Candidate, RunAction } from '../domain/observed.js';
+import type { Candidate, RunAction, RunObserved } from '../domain/observed.js';
 import { aSurvey } from './builders.js';
 import { checkDecision } from './decision-rules.js';
 import { SimulatedCaches } from './simulated-caches.js';
@@ -129,8 +129,7 @@ export class SimulatedController {
           : undefined,
       injections: [...this.#seen.injections.values()],
       nodes: this.#nodes.facts,
-      survey: aSurvey(),
-      reservations: [],
+      ...othersIn(cluster.room),
       windows: this.prober.windows(cluster.now),
     };
     const decision = core.decideRun(observed, cluster.now);
@@ -202,4 +201,15 @@ export class SimulatedController {
         return version;
     }
   }
+}
+
+/** A policy whose budget leaves so much room beside two targets of another run. */
+function othersIn(room: number | undefined): Pick<RunObserved, 'survey' | 'reservations'> {
+  if (room === undefined) return { survey: aSurvey(), reservations: [] };
+  const targets = ['x', 'y'].map((uid) => ({ namespace: 'other', name: uid, uid, group: 0, disrupts: true }));
+  const budgets = [{ per: 'Cluster' as const, maxTargets: room + targets.length }];
+  return {
+    survey: aSurvey({ policies: [{ name: 'prod', spec: { budgets } }] }),
+    reservations: [{ run: { namespace: 'other', name: 'other', uid: 'other' }, targets, claims: [] }],
+  };
 }

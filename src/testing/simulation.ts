@@ -54,6 +54,7 @@ class Simulation {
     const byAgent = Object.fromEntries(facts.map(([step, { by }]) => [step, by === 'Agent']));
     this.cluster = new SimulatedCluster(run, scenario.pods, oneShot, byAgent, scenario.replacement, START);
     this.cluster.stubbornUntil = START + scenario.stubborn;
+    this.cluster.room = scenario.room;
     this.calls = new TroubledCalls(new Map(scenario.troubles.map(({ call, kind }) => [call, kind])), this.cluster);
     const setting: AgentSetting = {
       cluster: this.cluster,
