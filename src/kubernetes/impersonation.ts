@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { parse } from 'yaml';
 
 /** What a kubeconfig's user may say of whom it acts as. */
 interface KubeconfigUser {
@@ -16,7 +17,6 @@ export async function impersonationHeaders(
   files: readonly string[],
   userName: string,
 ): Promise<Record<string, string | string[]>> {
-  const { parse } = await import('yaml');
   for (const file of files) {
     const { users } = (parse(await readFile(file, 'utf8')) ?? {}) as {
       users?: { name: string; user?: KubeconfigUser }[];

@@ -5,7 +5,6 @@ import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import type { Cluster, KubeConfig } from '@kubernetes/client-node';
 import { type ClusterConfig, ClusterConfigError, type Credentials, type TlsMaterial } from './cluster-config.js';
-import { impersonationHeaders } from './impersonation.js';
 import { inCluster, isInCluster, SERVICE_ACCOUNT_FOLDER } from './in-cluster.js';
 import { systemTiming } from './timing.js';
 
@@ -99,6 +98,7 @@ async function readKubeconfig(
   context: string | undefined,
 ): Promise<{ config: KubeConfig; cluster: Cluster; name: string; impersonation: Credentials['headers'] }> {
   const { KubeConfig } = await import('@kubernetes/client-node/dist/config.js');
+  const { impersonationHeaders } = await import('./impersonation.js');
   const config: KubeConfig = new KubeConfig();
   for (const file of files) {
     const part: KubeConfig = new KubeConfig();
