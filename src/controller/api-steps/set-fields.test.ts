@@ -74,6 +74,28 @@ async function anAutoscaler({ name }: ObjectRef, bounds: Json): Promise<ObjectRe
   return { kind: 'HorizontalPodAutoscaler', ...metadata, uid: stored.uid ?? '' };
 }
 
+/** A client after each write of which an autoscaler has looked at its workload. */
+function watchedBy({ namespace, name }: ObjectRef): Client {
+  const look = async () => {
+    cluster.store.update('horizontalpodautoscalers.autoscaling', namespace, name, (draft) => {
+      draft.status = { ...draft.status, looked: (draft.status?.looked ?? 0) + 1 };
+    });
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  };
+  return new Client({
+    clock: transport.clock,
+    server: transport.server,
+    namespace: transport.namespace,
+    request: async (options) => {
+      const answer = await transport.request(options);
+      if (options.method !== 'GET') await look();
+      return answer;
+    },
+    watch: (options) => transport.watch(options),
+    close: () => {},
+  });
+}
+
 /** What a reconciler does with one step, which may die and forget at any point. */
 class Fault {
   readonly step: SetFields;
@@ -85,6 +107,7 @@ class Fault {
     readonly object: ObjectRef,
     changes: FieldChange[],
     readonly mark = '0a1b2c3d',
+    readonly through = client,
   ) {
     this.step = { do: 'setFields', object, changes };
   }
@@ -95,7 +118,14 @@ class Fault {
     const permit = () => {
       if (!this.permitted) throw new StoppedError('halted');
     };
-    return { client, injection, target, mark: this.mark, permit, protectionIn: () => ({ against: () => undefined }) };
+    return {
+      client: this.through,
+      injection,
+      target,
+      mark: this.mark,
+      permit,
+      protectionIn: () => ({ against: () => undefined }),
+    };
   }
 
   async prepare() {
@@ -424,11 +454,9 @@ describe('a workload that is scaled', () => {
     const workload = await aDeployment(before);
     const autoscaler = await anAutoscaler(workload, { minReplicas: 2, maxReplicas: 5 });
     const whole = [await seen(workload), await seen(autoscaler)];
-    const fault = await new Fault(workload, pausing(wanted)).on();
+    const fault = await new Fault(workload, pausing(wanted), '0a1b2c3d', watchedBy(autoscaler)).on();
     await until(async () => (await fault.inspect()).effective, 'the effect');
     expect(await replicasOf(workload)).toBe(wanted.count);
-    // It has had its chance to scale it back.
-    await new Promise((resolve) => setTimeout(resolve, 100));
     expect(await fault.inspect()).toMatchObject({ on: true });
     expect(await fault.revert()).toMatchObject({ result: 'done' });
     expect([await seen(workload), await seen(autoscaler)]).toEqual(whole);
