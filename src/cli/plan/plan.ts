@@ -21,6 +21,7 @@ import { PlanAgents } from './agents.js';
 import type { PlanRights } from './authorization.js';
 import { PlanCandidates } from './candidates.js';
 import type { Contents } from './contents.js';
+import { controllerLed } from './controller-pod.js';
 import { drainOf, effectsOf, type Surroundings, stepsFor, type TargetSteps } from './effects.js';
 import { planKinds } from './kinds.js';
 import { PlanKnowledge, type PlannedExperiment } from './observed.js';
@@ -166,11 +167,17 @@ export class Planner {
       steps: drawn.map(({ step, found, plans }) => planStep(step, found, plans)),
       moments: forecasts.map(momentOf),
       concerns: distinct([
+        ...this.#controllerConcern(),
         ...forecasts.flatMap((each) => concernsOf(this.#view, each)),
         ...drawn.flatMap(({ step, plans }) => unheldDrains(step, plans, forecasts, surroundings)),
       ]),
       unknown: this.#unknown(rights),
     };
+  }
+
+  #controllerConcern(): Concern[] {
+    if (this.contents.lacks('leases') || controllerLed(this.contents)) return [];
+    return [{ kind: 'NoController', message: 'no controller leads, so that nothing would be carried out yet' }];
   }
 
   #unknown({ unknown }: PlanRights): string[] {

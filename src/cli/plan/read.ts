@@ -88,10 +88,15 @@ function whereOf({ from, resource }: PlanKind, options: ReadOptions): (string | 
   return options.namespaces ? [...options.namespaces] : [undefined];
 }
 
-/** What the API server calls itself. */
+/** What the API server calls itself; `unknown` where it does not tell everybody. */
 export async function serverVersion(client: Client): Promise<string> {
-  const { body } = await client.transport.request({ method: 'GET', path: '/version', timeoutMs: 5_000 });
-  return String((body as { gitVersion?: unknown }).gitVersion ?? 'unknown');
+  try {
+    const { body } = await client.transport.request({ method: 'GET', path: '/version', timeoutMs: 5_000 });
+    return String((body as { gitVersion?: unknown }).gitVersion ?? 'unknown');
+  } catch (error) {
+    whyUnread(error);
+    return 'unknown';
+  }
 }
 
 /** Why something may not be read, in words. @throws what is no answer about that */

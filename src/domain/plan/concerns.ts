@@ -4,6 +4,7 @@ import { type Forecast, keyOf, readyByWorkload, type WorkloadForecast } from './
 /** Something of the cluster that the plan has come across and that people should know. */
 export interface Concern {
   kind:
+    | 'NoController'
     | 'SingleReplica'
     | 'NoneReady'
     | 'OneNode'
