@@ -52,10 +52,10 @@ export const controllerNeeds: readonly ControllerNeed[] = [
   },
   {
     group: 'authorization.k8s.io',
-    resource: 'subjectaccessreviews',
+    resource: 'subjectaccessreviews,selfsubjectaccessreviews',
     verbs: ['create'],
     namespaces: 'All',
-    why: 'to ask what the service account of an experiment may do',
+    why: 'to ask what the service account of an experiment may do, and what it may read itself',
   },
   { group: '', resource: 'serviceaccounts', verbs: ['get'], namespaces: 'All', why: 'whether it is there' },
   {

@@ -53,8 +53,8 @@ describe('a run', () => {
     const statusWrites = writes.filter(({ path }) => path.includes('experimentruns/web/status'));
     expect(statusWrites.length).toBeLessThanOrEqual(14);
     expect(writes.length).toBeLessThanOrEqual(28);
-    // One for the fault and one for the probe, once for the whole of a run with one step.
-    expect(proxy.requests.slice(from).filter(isQuestion)).toHaveLength(2);
+    // One for the fault, and for the probe one about the account and one about the controller: once in a run of one step.
+    expect(proxy.requests.slice(from).filter(isQuestion)).toHaveLength(3);
     const told = (await cluster.client.list(events, { namespace: 'default' })).items.filter(
       ({ involvedObject }) =>
         involvedObject.uid === metadata.uid || cluster.deletedOf('web').includes(involvedObject.uid),

@@ -1,5 +1,7 @@
 import type { ExperimentRun } from '../api/experiment-run.js';
-import { authorize, surveyOf } from './authorization/missing-rights.js';
+import { reviewOwnRights } from './authorization/access-review.js';
+import { authorize, missingText, surveyOf } from './authorization/missing-rights.js';
+import type { Right } from './authorization/rights.js';
 import type { Context } from './context.js';
 import { readSafeguards } from './safeguard-reader.js';
 import type { Look } from './surveyor.js';
@@ -11,5 +13,13 @@ export async function survey(context: Context, run: ExperimentRun): ReturnType<L
     authorize(context.client, metadata.namespace ?? '', spec.template),
     readSafeguards(context, run),
   ]);
-  return { ...surveyOf(authorization), ...facts };
+  const { missing, rights } = authorization;
+  // What the account may not read is not read at all.
+  const unreadable = missing.length > 0 ? [] : await reviewOwnRights(context.client, rights.filter(isRead));
+  return { ...surveyOf(authorization), unreadable: unreadable.map(missingText), ...facts };
+}
+
+/** Probes read in the name of the controller, which must be allowed to as well. */
+function isRead({ verb }: Right): boolean {
+  return verb === 'get' || verb === 'list';
 }

@@ -47,6 +47,12 @@ describe('what an account may do', () => {
     expect(found?.[0]).toMatchObject({ reason: 'InvalidTemplate', message: expect.stringContaining('Widget') });
   });
 
+  test('is refused where the controller itself may not read for a probe, with how to allow it', () => {
+    const { answer, found } = judge({ unreadable: ["list roles in namespace shop (probe 'x')"] });
+    expect(answer).toBe(false);
+    expect(found?.[0]).toMatchObject({ reason: 'InjectionFailed', message: expect.stringContaining('with the label') });
+  });
+
   test('is told in a message of bounded length', () => {
     const many = Array.from({ length: 60 }, (_, index) => `get pods 'p${index}' in namespace shop`);
     expect(judge({ missing: many }).found?.[0]?.message).toMatch(/'p4' in namespace shop; and 55 more; /);

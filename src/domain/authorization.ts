@@ -1,3 +1,4 @@
+import { LABEL_FOR_PROBES } from '../api/labels.js';
 import type { RunDraft } from './draft.js';
 import type { Survey } from './survey.js';
 
@@ -17,12 +18,19 @@ export const OLDEST_LOOK_MILLISECONDS = 30_000;
 export function authorized(draft: RunDraft, from: number): boolean | undefined {
   const survey = draft.surveySince(from);
   if (!survey) return undefined;
-  const { unknownKinds = [] } = survey;
+  const { unknownKinds = [], unreadable = [] } = survey;
+  if (unreadable.length > 0) {
+    const label = `${LABEL_FOR_PROBES}: "true"`;
+    draft.find(
+      'InjectionFailed',
+      `The controller may not ${unreadable.join('; nor ')}; a ClusterRole with the label ${label} would allow it`,
+    );
+  }
   if (unknownKinds.length > 0)
     draft.find('InvalidTemplate', `The cluster serves no kind ${unknownKinds.join(', and no kind ')}`);
   const refusal = refusalOf(survey, `${draft.observed.run.metadata.namespace}/${draft.template.serviceAccountName}`);
   if (refusal !== undefined) draft.find('NotAuthorized', refusal);
-  return unknownKinds.length === 0 && refusal === undefined;
+  return unknownKinds.length === 0 && unreadable.length === 0 && refusal === undefined;
 }
 
 /** Why an account may not do what a run does, in the words of kubectl, and what helps; undefined when it may. */

@@ -63,6 +63,9 @@ export interface WorkloadFacts {
   ready: number;
 }
 
+/** A part of a look that costs much: `pods` with workloads and disruption budgets, or `zones`. */
+export type SurveyPart = 'pods' | 'zones';
+
 /** What was read of rights and safeguards in one look. */
 export interface Survey {
   /** When the look began, in API-server time. */
@@ -71,6 +74,8 @@ export interface Survey {
   missing: readonly string[];
   /** The service account is not there. */
   noAccount?: boolean;
+  /** What the controller itself may not read for the probes, in the same words as `missing`. */
+  unreadable?: readonly string[];
   /** Kinds that probes read and the cluster does not serve, each as `Widget of example.com/v1 (probe 'x')`. */
   unknownKinds?: readonly string[];
   policies: readonly NamedPolicy[];
@@ -80,6 +85,8 @@ export interface Survey {
   pods: readonly SurveyedPod[];
   /** The zones of nodes, by their names; empty when nothing depends on them. */
   zones: ReadonlyMap<string, string>;
+  /** What was left out because no safeguard and no policy asked for it then; left out: nothing was. */
+  lacks?: readonly SurveyPart[];
   /** The labels of the run's namespace. */
   namespaceLabels: Readonly<Record<string, string>>;
 }

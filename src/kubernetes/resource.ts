@@ -141,6 +141,12 @@ export const subjectAccessReviews: Resource = {
   kind: 'SubjectAccessReview',
   namespaced: false,
 };
+/** `authorization.k8s.io/v1` SelfSubjectAccessReview: the same about whoever asks. */
+export const selfSubjectAccessReviews: Resource = {
+  ...subjectAccessReviews,
+  plural: 'selfsubjectaccessreviews',
+  kind: 'SelfSubjectAccessReview',
+};
 /** `apps/v1` Deployment. */
 export const deployments = apps('deployments', 'Deployment');
 /** `apps/v1` ReplicaSet. */

@@ -84,5 +84,5 @@ export function isWrite(request: ProxiedRequest): boolean {
 
 /** Whether a request only asks for somebody's right. */
 export function isQuestion({ path }: ProxiedRequest): boolean {
-  return path.includes('/subjectaccessreviews');
+  return path.includes('subjectaccessreviews');
 }

@@ -1,7 +1,14 @@
 import type { Client } from '../../kubernetes/client.js';
 import { ApiError } from '../../kubernetes/errors.js';
 import { inParallel } from '../../kubernetes/parallel.js';
-import { type Json, type KubeObject, serviceAccounts, subjectAccessReviews } from '../../kubernetes/resource.js';
+import {
+  type Json,
+  type KubeObject,
+  type Resource,
+  selfSubjectAccessReviews,
+  serviceAccounts,
+  subjectAccessReviews,
+} from '../../kubernetes/resource.js';
 import type { Right } from './rights.js';
 
 /** A service account by its namespace and name. */
@@ -26,16 +33,31 @@ export interface MissingRight extends Right {
  *
  * @throws ApiError, TransportError when one of them was not answered
  */
-export async function reviewRights(
+export function reviewRights(client: Client, account: Account, rights: readonly Right[]): Promise<MissingRight[]> {
+  return review(client, subjectAccessReviews, identityOf(account), rights);
+}
+
+/**
+ * Those of the rights that whoever asks does not have: here the controller itself.
+ *
+ * @throws ApiError, TransportError when one of them was not answered
+ */
+export function reviewOwnRights(client: Client, rights: readonly Right[]): Promise<MissingRight[]> {
+  return review(client, selfSubjectAccessReviews, {}, rights);
+}
+
+async function review(
   client: Client,
-  account: Account,
+  questions: Resource,
+  who: Json,
   rights: readonly Right[],
 ): Promise<MissingRight[]> {
   const missing = new Map<Right, MissingRight>();
   await inParallel(QUESTIONS_AT_ONCE, rights, async (right) => {
+    const spec = { ...who, resourceAttributes: attributesOf(right) };
     const answer = await client.create<KubeObject>(
-      subjectAccessReviews,
-      { metadata: {}, spec: questionOf(account, right) },
+      questions,
+      { metadata: {}, spec },
       { timeoutMs: TIMEOUT_MILLISECONDS },
     );
     if (answer.status?.allowed === true) return;
@@ -46,19 +68,15 @@ export async function reviewRights(
 }
 
 /** As https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/ says that the account would be seen. */
-function questionOf({ namespace, name }: Account, right: Right): Json {
+function identityOf({ namespace, name }: Account): Json {
   return {
     user: `system:serviceaccount:${namespace}:${name}`,
     groups: ['system:serviceaccounts', `system:serviceaccounts:${namespace}`, 'system:authenticated'],
-    resourceAttributes: {
-      verb: right.verb,
-      group: right.group,
-      resource: right.resource,
-      ...(right.subresource !== undefined && { subresource: right.subresource }),
-      ...(right.name !== undefined && { name: right.name }),
-      ...(right.namespace !== undefined && { namespace: right.namespace }),
-    },
   };
+}
+
+function attributesOf({ why: _why, ...right }: Right): Json {
+  return right;
 }
 
 /** Rules that could not be looked up speak louder than the absence of one that would allow it. */

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import type { ExperimentRun } from '../../api/experiment-run.js';
 import type { Json } from '../../kubernetes/resource.js';
 import {
@@ -14,6 +14,8 @@ import { apply } from '../../testing/rights.js';
 import { authorize } from './missing-rights.js';
 import { roleFor } from './role-for.js';
 
+jest.setTimeout(30_000);
+
 let bundle: ControllerBundle;
 let cluster: TestCluster;
 
@@ -27,7 +29,7 @@ beforeAll(async () => {
   cluster = await startTestCluster(bundle.workerUrl, { rights: 'None' });
   await cluster.createNamespace(NAMESPACE);
   cluster.controller();
-}, 30_000);
+});
 
 afterAll(async () => {
   await cluster?.stop();
@@ -104,7 +106,7 @@ describe('an account', () => {
     expect(status).toMatchObject({ verdict: 'Inconclusive', reason: 'NotAuthorized' });
     expect(status?.steps?.map(({ hit }) => hit)).toEqual([1, 0]);
     expect(cluster.deletedOf('fading')).toHaveLength(1);
-  }, 20_000);
+  });
 });
 
 describe('a look that fails', () => {
@@ -122,7 +124,7 @@ describe('a look that fails', () => {
     cluster.cluster.knobs.set({ faults: [] });
     const { status } = await cluster.finished('patient', { namespace: NAMESPACE });
     expect(status?.verdict).toBe('Passed');
-  }, 20_000);
+  });
 
   test('because the controller may not look ends the run, with the words of the API server', async () => {
     account('unseen', podRights, readDeployments);

@@ -1,10 +1,12 @@
-import { afterAll, expect, test } from '@jest/globals';
+import { afterAll, expect, jest, test } from '@jest/globals';
 import { faults } from '../../faults/index.js';
 import type { Json } from '../../kubernetes/resource.js';
 import { availableProbe, bundleController, startTestCluster } from '../../testing/controllers.js';
 import { apply } from '../../testing/rights.js';
 import { authorize } from './missing-rights.js';
 import { roleFor } from './role-for.js';
+
+jest.setTimeout(30_000);
 
 const bundle = await bundleController();
 const cluster = await startTestCluster(bundle.workerUrl, { rights: 'None', nodes: 4 });
@@ -43,5 +45,4 @@ test.each(throughServer.map((fault) => [fault.name, fault] as const))(
     const { status } = await cluster.finished(app, { namespace: 'shop' });
     expect([status?.verdict, status?.message]).toEqual(['Passed', expect.any(String)]);
   },
-  30_000,
 );

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { ANNOTATION_VERDICT, FINALIZER } from '../../api/labels.js';
 import { customResource, type Json, leases, subjectAccessReviews } from '../../kubernetes/resource.js';
 import {
@@ -12,6 +12,8 @@ import {
 import { createAccount, grantTo } from '../../testing/identities.js';
 import { answerTo, killing, ShopAndBank } from '../../testing/shop-and-bank.js';
 
+jest.setTimeout(30_000);
+
 const inShop = { namespace: 'shop' };
 const policies = customResource('safetypolicies', 'SafetyPolicy', false);
 let bundle: ControllerBundle;
@@ -22,7 +24,7 @@ beforeAll(async () => {
   bundle = await bundleController();
   scene = await ShopAndBank.start(bundle.workerUrl);
   cluster = scene.cluster;
-}, 30_000);
+});
 
 afterAll(async () => {
   await cluster?.stop();
@@ -105,7 +107,7 @@ describe('a run', () => {
     expect(status?.verdict).not.toBe('Passed');
     expect(status?.selection ?? []).toEqual([]);
     expect(cluster.deletedOf('web')).toHaveLength(before);
-  }, 20_000);
+  });
 
   test('is what it was when it was admitted, and once it is aborted stays so', async () => {
     const spec = killing('web', { method: [killStep('web', { duration: '20s' })] });
@@ -118,7 +120,7 @@ describe('a run', () => {
     expect(await patched({ abort: null })).toMatch(/^422 .*may be set once/);
     const { status } = await cluster.finished('fixed', inShop);
     expect(status).toMatchObject({ verdict: 'Aborted', reason: 'AbortedByUser' });
-  }, 20_000);
+  });
 });
 
 describe('an injection', () => {
