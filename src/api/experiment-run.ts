@@ -1,6 +1,6 @@
 import { type Condition, conditions } from './conditions.js';
 import { type ExperimentSpec, type ProbeStage, probeStages } from './experiment.js';
-import { evidence } from './injection.js';
+import { evidence, progress } from './injection.js';
 import type { Kind, Resource } from './kind.js';
 import { type Reason, reasons, type Verdict, verdicts } from './reasons.js';
 import {
@@ -169,6 +169,7 @@ const steps = list(
       count('drifts is how often the fault was found to have vanished on a target while it was wanted.'),
     ),
     evidence: optional(evidence),
+    progress: optional(progress),
     message: optional(string('message says what is worth knowing, such as why fewer were hit.', { max: 1024 })),
     startTime: optional(time('startTime is when the fault was asked for.')),
     confirmedTime: optional(

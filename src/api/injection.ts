@@ -75,6 +75,18 @@ export const evidence = object('What shows that the fault is on, counted since i
 /** What shows that a fault is on. All counts are since it was applied. */
 export type Evidence = Infer<typeof evidence>;
 
+/** The schema of {@link Progress}. */
+export const progress = object('progress of a fault that takes its time, such as a drain.', {
+  done: count('done is how many pods are gone.'),
+  total: count('total is how many were to go.'),
+  refused: count('refused is how many of them a disruption budget has held back.'),
+  spared: optional(count('spared is how many more would have gone, but are protected.')),
+  waiting: optional(string('waiting says what is waited for, such as the pod that is held back.', { max: 256 })),
+});
+
+/** How far a fault is that takes its time. */
+export type Progress = Infer<typeof progress>;
+
 const targetStatus = object('How far the fault is on one target.', {
   uid: string('uid of the target.', { max: 36 }),
   state: enumeration('state of the fault on this target.', targetStates),
@@ -88,15 +100,7 @@ const targetStatus = object('How far the fault is on one target.', {
       { max: 8192 },
     ),
   ),
-  progress: optional(
-    object('progress of a fault that takes its time, such as a drain.', {
-      done: count('done is how many pods are gone.'),
-      total: count('total is how many were to go.'),
-      refused: count('refused is how many of them a disruption budget has held back.'),
-      spared: optional(count('spared is how many more would have gone, but are protected.')),
-      waiting: optional(string('waiting says what is waited for, such as the pod that is held back.', { max: 256 })),
-    }),
-  ),
+  progress: optional(progress),
   conflict: optional(
     string('conflict says what somebody else changed during the fault, and that it was left as it is.', { max: 256 }),
   ),

@@ -1,4 +1,5 @@
-import type { Evidence } from '../api/injection.js';
+import type { StepStatus } from '../api/experiment-run.js';
+import type { Evidence, Progress } from '../api/injection.js';
 
 type Counter = keyof Evidence;
 
@@ -14,7 +15,7 @@ const counters: readonly [kind: Counter, one: string, many: string][] = [
 const quiet: ReadonlySet<Counter> = new Set(['connectionsCut', 'exempted']);
 
 /** What shows that a fault was on, in words such as `1,204 packets, 12 spared`; empty when nothing was counted. */
-export function evidenceWords(evidence: Evidence = {}): string {
+function evidenceWords(evidence: Evidence = {}): string {
   return counters
     .flatMap(([kind, one, many]) => {
       const count = evidence[kind];
@@ -22,4 +23,13 @@ export function evidenceWords(evidence: Evidence = {}): string {
       return [`${count.toLocaleString('en-US')} ${count === 1 ? one : many}`];
     })
     .join(', ');
+}
+
+/** What a step has shown so far, in words: what was counted, and how far it is when it takes its time. */
+export function shownWords({ evidence, progress }: Pick<StepStatus, 'evidence' | 'progress'>): string {
+  return [evidenceWords(evidence), progress ? progressWords(progress) : ''].filter(Boolean).join(', ');
+}
+
+function progressWords({ done, total, refused }: Progress): string {
+  return `${done} of ${total} pods gone${refused > 0 ? `, ${refused} held back` : ''}`;
 }

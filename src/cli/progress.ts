@@ -1,6 +1,6 @@
 import type { ExperimentRun, ProbeStage, StageResult, StepStatus } from '../api/experiment-run.js';
 import { removedWords } from '../domain/draw.js';
-import { evidenceWords } from './evidence.js';
+import { shownWords } from './evidence.js';
 import type { Io } from './io.js';
 import { measurement, rate } from './report.js';
 import { coloredHeld, coloredVerdict, columns, cut, dim, printable, wrap } from './text.js';
@@ -52,10 +52,11 @@ function changes({ status }: ExperimentRun): string[] {
 }
 
 /** How far a step has come; what it has shown is known once its fault is off. */
-function seen({ state, hit, targets, effective, evidence, endTime }: StepStatus): string {
+function seen(step: StepStatus): string {
+  const { state, hit, targets, effective, endTime } = step;
   if (state === 'Skipped') return '';
   const shown = endTime && hit > 0 ? `${effective} of ${hit} showed the effect` : '';
-  const parts = [`${hit} of ${targets} targets hit`, shown, evidenceWords(evidence)];
+  const parts = [`${hit} of ${targets} targets hit`, shown, shownWords(step)];
   return parts.map((part) => part && `, ${part}`).join('');
 }
 
@@ -118,10 +119,11 @@ function picture(
   const text = printable(message ?? '');
   if (text !== '') lines.push(...(ended ? wrap(text, width - 3) : [cut(text, width - 3)]).map((line) => `  ${line}`));
   const widest = Math.max(0, ...[...steps, ...probes].map((each) => each.name.length));
-  const stepLines = steps.map(({ name: step, fault, state, hit, targets, effective, evidence }) => {
-    const counted = evidenceWords(evidence);
+  const stepLines = steps.map((step) => {
+    const { name, fault, state, hit, targets, effective } = step;
+    const counted = shownWords(step);
     const words = `${hit} of ${targets} hit, ${effective} effective${counted && `, ${counted}`}`;
-    return cut(`  ${step.padEnd(widest)}  ${fault} ${state}: ${words}`, width - 1);
+    return cut(`  ${name.padEnd(widest)}  ${fault} ${state}: ${words}`, width - 1);
   });
   return [...lines, ...stepLines, ...probeLines(probes, widest, io)];
 }

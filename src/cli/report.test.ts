@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import type { ExperimentRun, RunStatus, StepStatus } from '../api/experiment-run.js';
 import { type Reason, reasons } from '../api/reasons.js';
-import { evidenceWords } from './evidence.js';
+import { shownWords } from './evidence.js';
 import { junit } from './junit.js';
 import { measurement, reportTable } from './report.js';
 
@@ -135,7 +135,14 @@ describe('the table', () => {
     [{ connections: 7, connectionsCut: 0 }, '7 connections'],
     [{ connections: 7, connectionsCut: 2 }, '7 connections, 2 cut'],
   ])('says of %j: %s', (evidence, expected) => {
-    expect(evidenceWords(evidence)).toBe(expected);
+    expect(shownWords({ ...(evidence && { evidence }) })).toBe(expected);
+  });
+
+  test.each([
+    [{ done: 3, total: 3, refused: 0 }, '3 of 3 pods gone'],
+    [{ done: 4, total: 7, refused: 3 }, '4 of 7 pods gone, 3 held back'],
+  ])('says of a drain with %j: %s', (progress, expected) => {
+    expect(shownWords({ progress })).toBe(expected);
   });
 
   test('marks verdicts and violated stages in colour, and only then', () => {

@@ -2,7 +2,7 @@ import type { ProbeStage } from '../api/experiment.js';
 import type { ExperimentRun, ProbeStatus, StageResult, StepStatus } from '../api/experiment-run.js';
 import { LABEL_EXPERIMENT } from '../api/labels.js';
 import type { Verdict } from '../api/reasons.js';
-import { evidenceWords } from './evidence.js';
+import { shownWords } from './evidence.js';
 import { coloredHeld, coloredVerdict, columns, dim } from './text.js';
 
 const runHeader = ['EXPERIMENT', 'VERDICT', 'REASON', 'TARGETS', 'RECOVERY'];
@@ -52,14 +52,15 @@ function runRow({ metadata, status = {} }: ExperimentRun): Row {
   };
 }
 
-/** Steps with evidence, and those that had no effect on some of what they hit. */
+/** Steps that have something to show, and those that had no effect on some of what they hit. */
 function stepsOf({ status = {} }: ExperimentRun): StepStatus[] {
-  return (status.steps ?? []).filter(({ evidence, hit, effective }) => evidence !== undefined || effective < hit);
+  return (status.steps ?? []).filter((step) => shownWords(step) !== '' || step.effective < step.hit);
 }
 
-function stepRow({ name, fault, hit, effective, evidence }: StepStatus): Row {
+function stepRow(step: StepStatus): Row {
+  const { name, fault, hit, effective } = step;
   return {
-    cells: [`  ${name}`, fault, `${effective} of ${hit}`, evidenceWords(evidence) || '-'],
+    cells: [`  ${name}`, fault, `${effective} of ${hit}`, shownWords(step) || '-'],
     paint: (cell, column, color) => (column === 0 ? dim(cell, color) : cell),
   };
 }

@@ -142,6 +142,7 @@ describe('a drain', () => {
     const status = await statuses.get('held');
     expect(status).toMatchObject({ verdict: 'Inconclusive', reason: 'FaultNotEffective' });
     expect(status.steps[0].message).toMatch(/^2 of 2 pods could not be evicted: default\/held-\S+: Cannot evict pod/);
+    expect(status.steps[0].progress).toMatchObject({ done: 0, total: 2, refused: 2 });
     expect(cluster.readyPods('held')).toHaveLength(2);
     expect(node('n4').spec).toEqual({});
   });

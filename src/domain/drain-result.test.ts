@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Injection, TargetStatus } from '../api/injection.js';
 import { anInjection, at } from '../testing/builders.js';
-import { drainNotes } from './drain-result.js';
+import { drainNotes, drainProgress } from './drain-result.js';
 
 /** One injection of a drain, with these nodes. */
 function drainOf(...progress: (TargetStatus['progress'] | undefined)[]): Injection[] {
@@ -44,4 +44,12 @@ describe('what is told of a drain', () => {
   test.each(cases)('is %s', (_, progress, expected) => {
     expect(drainNotes(drainOf(...progress))).toEqual(expected);
   });
+});
+
+test('how far a drain is is summed up over its nodes', () => {
+  const first = { done: 2, total: 2, refused: 0, spared: 1 };
+  const second = { done: 1, total: 5, refused: 4, waiting: 'shop/web-1: Cannot evict pod' };
+  const expected = { done: 3, total: 7, refused: 4, spared: 1, waiting: 'shop/web-1: Cannot evict pod' };
+  expect(drainProgress(drainOf(first, second))).toEqual(expected);
+  expect(drainProgress(drainOf(undefined))).toBeUndefined();
 });

@@ -1,25 +1,36 @@
 import type { Step } from '../api/experiment.js';
-import type { Injection, TargetStatus } from '../api/injection.js';
+import type { Injection, Progress } from '../api/injection.js';
 import type { RunDraft } from './draft.js';
 
 interface Drained {
   name: string;
-  progress: NonNullable<TargetStatus['progress']>;
+  progress: Progress;
+}
+
+/** How far a step is that empties nodes, over all of them; undefined: it does not. */
+export function drainProgress(injections: readonly Injection[]): Progress | undefined {
+  const all = drainsOf(injections).map(({ progress }) => progress);
+  if (all.length === 0) return undefined;
+  const sum = (of: (progress: Progress) => number) => all.reduce((total, progress) => total + of(progress), 0);
+  const spared = sum((progress) => progress.spared ?? 0);
+  const waiting = all.find(({ done, total }) => done < total)?.waiting;
+  return {
+    done: sum(({ done }) => done),
+    total: sum(({ total }) => total),
+    refused: sum(({ refused }) => refused),
+    ...(spared > 0 && { spared }),
+    ...(waiting !== undefined && { waiting }),
+  };
 }
 
 /** What is worth knowing of the nodes that were emptied: what did not go, and what was left because it must be. */
 export function drainNotes(injections: readonly Injection[]): string[] {
-  const drains = drainsOf(injections);
-  if (drains.length === 0) return [];
-  const sum = (of: (progress: Drained['progress']) => number) =>
-    drains.reduce((all, { progress }) => all + of(progress), 0);
-  const total = sum((progress) => progress.total);
-  const left = total - sum(({ done }) => done);
-  const spared = sum((progress) => progress.spared ?? 0);
-  const what = sum(({ refused }) => refused) > 0 ? 'could not be evicted' : 'did not go in time';
-  const waiting = drains.find(({ progress }) => progress.done < progress.total)?.progress.waiting;
+  const progress = drainProgress(injections);
+  if (!progress) return [];
+  const { done, total, refused, spared = 0, waiting } = progress;
+  const what = refused > 0 ? 'could not be evicted' : 'did not go in time';
   return [
-    ...(left > 0 ? [`${left} of ${total} pods ${what}${waiting ? `: ${waiting}` : ''}`] : []),
+    ...(done < total ? [`${total - done} of ${total} pods ${what}${waiting ? `: ${waiting}` : ''}`] : []),
     ...(total === 0 ? ['no pod had to go'] : []),
     ...(spared > 0 ? [`${spared} protected ${spared === 1 ? 'pod was' : 'pods were'} left`] : []),
   ];

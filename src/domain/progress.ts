@@ -2,7 +2,7 @@ import type { Step } from '../api/experiment.js';
 import type { StepStatus } from '../api/experiment-run.js';
 import { type Injection, isCertainlyOff, type TargetState } from '../api/injection.js';
 import { type RunDraft, shortened } from './draft.js';
-import { drainNotes } from './drain-result.js';
+import { drainNotes, drainProgress } from './drain-result.js';
 
 /** One target of an injection; `state` is undefined while nothing was recorded of it. */
 export interface KnownTarget {
@@ -59,6 +59,8 @@ export function count(status: StepStatus, injections: readonly Injection[]): voi
   status.hit = Math.max(status.hit, new Set(hit.map(({ uid }) => uid)).size);
   status.effective = Math.max(status.effective, effective);
   if (hit.length > 0) status.names = hit.slice(0, 100).map(({ name }) => name);
+  const progress = drainProgress(injections);
+  if (progress) status.progress = progress;
 }
 
 /** Which targets were hit, and how many different ones of them show the effect. */
