@@ -8,8 +8,7 @@ import {
   startTestCluster,
   type TestCluster,
 } from '../testing/controllers.js';
-import { type Candidate, CrashLane, type Moment, moments } from '../testing/crash-lane.js';
-import { isWrite } from '../testing/crash-proxy.js';
+import { CrashLane, type Moment, moments } from '../testing/crash-lane.js';
 
 /** How many clusters work on the cases side by side. */
 const LANES = 3;
@@ -32,15 +31,11 @@ const template = (mark: string) => ({
 });
 
 /** Runs one experiment while its controller dies at the k-th write; returns whether there was a k-th write. */
-async function runCase(
-  lane: CrashLane,
-  leader: Candidate,
-  nth: number,
-  moment: Moment,
-): Promise<ExperimentRun | undefined> {
+async function runCase(lane: CrashLane, nth: number, moment: Moment): Promise<ExperimentRun | undefined> {
   const mark = `${moment}-${nth}`;
   await Promise.all([lane.cluster.deploy(`a-${mark}`, 4), lane.cluster.deploy(`b-${mark}`, 2)]);
-  return lane.play(leader, mark, template(mark), { moment, nth, of: isWrite });
+  const { run, died } = await lane.play(mark, template(mark), [{ moment, nth }]);
+  return died > 0 ? run : undefined;
 }
 
 /** What must be true however often the controller died. */
@@ -62,18 +57,12 @@ function check(cluster: TestCluster, moment: Moment, k: number, { status, metada
 async function lane(first: number, lines: string[]): Promise<void> {
   const lane = new CrashLane(await startTestCluster(bundle.workerUrl), bundle);
   try {
-    let leader = await lane.candidate();
-    await lane.leads(leader);
-    let standby = await lane.candidate();
+    await lane.begin();
     for (const moment of moments) {
       for (let k = first; ; k += LANES) {
-        await lane.standsBy(standby);
-        const run = await runCase(lane, leader, k, moment);
+        const run = await runCase(lane, k, moment);
         if (!run) break;
         lines.push(check(lane.cluster, moment, k, run));
-        await lane.leads(standby);
-        leader = standby;
-        standby = await lane.candidate();
       }
     }
     expect(lane.cluster.injections()).toEqual([]);

@@ -89,26 +89,20 @@ async function play(first: number, lines: string[]): Promise<void> {
   try {
     await prepare(cluster);
     const before = seen(cluster);
-    let leader = await lane.candidate();
-    await lane.leads(leader);
-    let standby = await lane.candidate();
+    await lane.begin();
     for (const moment of moments) {
       const of = ({ method, path }: ProxiedRequest) => method === 'PATCH' && matters[moment].test(path);
       for (let nth = first; ; nth += LANES) {
-        await lane.standsBy(standby);
-        const run = await lane.play(leader, `${moment}-${nth}`, template, { moment, nth, of });
+        const { run, died } = await lane.play(`${moment}-${nth}`, template, [{ moment, nth, of }]);
         await until(() => JSON.stringify(seen(cluster)) === JSON.stringify(before), 'all to be as before').catch(
           () => {},
         );
         expect({ moment, nth, objects: seen(cluster) }).toEqual({ moment, nth, objects: before });
         expect(cluster.injections()).toEqual([]);
-        if (!run) break;
+        if (!run || died === 0) break;
         expect(run.metadata.finalizers ?? []).toEqual([]);
         lines.push(`${moment}-${nth}: ${run.status?.verdict}/${run.status?.reason} ${run.status?.message}`);
         await until(() => cluster.readyPods('web').length === 3, 'all pods of web');
-        await lane.leads(standby);
-        leader = standby;
-        standby = await lane.candidate();
       }
     }
   } finally {

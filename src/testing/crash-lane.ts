@@ -6,7 +6,7 @@ import {
   startControllerProcess,
   type TestCluster,
 } from './controllers.js';
-import { type CrashProxy, type ProxiedRequest, startCrashProxy } from './crash-proxy.js';
+import { type CrashProxy, isWrite, type ProxiedRequest, startCrashProxy } from './crash-proxy.js';
 import { until } from './scripted-server.js';
 
 /** `before`: the write never arrives. `answered`: it is done, and the answer is lost. */
@@ -14,76 +14,141 @@ export const moments = ['before', 'answered'] as const;
 /** When a controller dies. */
 export type Moment = (typeof moments)[number];
 
-/** A controller process behind a proxy of its own. */
-export interface Candidate {
-  proxy: CrashProxy;
-  process: ControllerProcess;
-}
-
 /** At which write a controller dies. */
 export interface Death {
   moment: Moment;
-  /** The how manyth, from 1. */
+  /** The how manyth of its writes, from 1. */
   nth: number;
-  /** Which writes count. */
-  of(request: ProxiedRequest): boolean;
+  /** Which writes count. Default: all that matter to a run. */
+  of?(request: ProxiedRequest): boolean;
+}
+
+/** What happens to a run beside what its controllers do. */
+export interface Course {
+  /** Resolves when deaths are due; no write before that counts. Default: at once. */
+  from?(): Promise<unknown>;
+  /** What somebody else does at that moment. */
+  meanwhile?(): Promise<unknown>;
+  /** What somebody else does while no controller is there. */
+  onDeath?(): void;
+  /** The Lease of the dead has to run out. */
+  patient?: boolean;
+}
+
+/** What became of a run. */
+export interface Outcome {
+  /** Undefined: it was deleted. */
+  run: ExperimentRun | undefined;
+  /** How many controllers have died: fewer than wished when they made fewer writes. */
+  died: number;
+  /** How many writes were made since deaths were due. */
+  writes: number;
+}
+
+/** A controller process behind a proxy of its own. */
+interface Candidate {
+  proxy: CrashProxy;
+  process: ControllerProcess;
 }
 
 /** A cluster in which one leader after the other is killed; the one that took over is the next to die. */
 export class CrashLane {
   readonly #candidates: Candidate[] = [];
+  #leader: Candidate | undefined;
+  #standby: Promise<Candidate> | undefined;
 
   constructor(
     readonly cluster: TestCluster,
     readonly bundle: ControllerBundle,
   ) {}
 
-  /** Starts a controller that leads as soon as nobody else does. */
-  async candidate(): Promise<Candidate> {
-    const proxy = await startCrashProxy(this.cluster.cluster.url);
-    const made = { proxy, process: startControllerProcess(this.bundle, proxy.url) };
-    this.#candidates.push(made);
-    return made;
-  }
-
-  async leads({ process }: Candidate): Promise<void> {
+  /** Starts a controller that leads, and another one that stands by. */
+  async begin(): Promise<void> {
+    this.#leader = await this.#start();
+    const { process } = this.#leader;
     await until(() => process.log().includes('"Leading"'), `${process.identity} leads: ${process.log()}`, 30_000);
+    this.#standby = this.#start();
   }
 
-  /** Waits until a controller that does not lead could take over. */
-  async standsBy({ proxy }: Candidate): Promise<void> {
-    await until(() => proxy.requests.length > 0, 'the standby to look at the Lease', 30_000);
-  }
-
-  /** Runs an experiment while its controller dies; returns the run unless there were fewer writes than that. */
-  async play(leader: Candidate, name: string, template: Json, death: Death): Promise<ExperimentRun | undefined> {
-    let writes = 0;
-    let died = false;
-    leader.proxy.intercept = {
-      [death.moment]: (request: ProxiedRequest) => {
-        if (died || !death.of(request)) return died;
-        writes += 1;
-        if (writes < death.nth) return false;
-        died = true;
-        leader.process.kill();
-        this.#expireLease();
-        return true;
-      },
-    };
-    await this.cluster.createRun(name, template);
-    const run = await this.cluster.finished(name, { within: 30_000 });
-    leader.proxy.intercept = {};
-    if (died) await leader.process.ended;
-    return died ? run : undefined;
+  /** Runs an experiment while its controllers die, each its own death. */
+  async play(name: string, template: Json, deaths: readonly Death[], course: Course = {}): Promise<Outcome> {
+    const { cluster } = this;
+    const outcome: Outcome = { run: undefined, died: 0, writes: 0 };
+    await this.#standby;
+    const begin = () => this.#arm(deaths, course, outcome);
+    if (!course.from) begin();
+    await cluster.createRun(name, template);
+    await course.from?.();
+    if (course.from) begin();
+    await course.meanwhile?.();
+    outcome.run = await this.#ended(name);
+    if (this.#leader) this.#leader.proxy.intercept = {};
+    return outcome;
   }
 
   async stop(): Promise<void> {
+    await this.#standby?.catch(() => {});
     for (const { process, proxy } of this.#candidates) {
       process.kill();
       await process.ended;
       await proxy.close();
     }
     await this.cluster.stop();
+  }
+
+  async #start(): Promise<Candidate> {
+    const proxy = await startCrashProxy(this.cluster.cluster.url);
+    const made = { proxy, process: startControllerProcess(this.bundle, proxy.url) };
+    this.#candidates.push(made);
+    await until(() => proxy.requests.length > 0, `${made.process.identity} to look at the Lease`, 30_000);
+    return made;
+  }
+
+  /** Has the one that leads, or is about to, die the first of these deaths. */
+  #arm([death, ...later]: readonly Death[], course: Course, outcome: Outcome): void {
+    const leader = this.#leader;
+    if (!leader) throw new Error('nobody leads');
+    let own = 0;
+    const meets = (moment: Moment) => (request: ProxiedRequest) => {
+      if (moment === 'before' && isWrite(request)) outcome.writes += 1;
+      if (death?.moment !== moment || !(death.of ?? isWrite)(request)) return false;
+      own += 1;
+      if (own < death.nth) return false;
+      leader.process.kill();
+      const isDead = () => true;
+      leader.proxy.intercept = { before: isDead, answered: isDead };
+      outcome.died += 1;
+      course.onDeath?.();
+      if (!course.patient) this.#expireLease();
+      this.#succeed(later, course, outcome);
+      return true;
+    };
+    leader.proxy.intercept = { before: meets('before'), answered: meets('answered') };
+  }
+
+  #succeed(deaths: readonly Death[], course: Course, outcome: Outcome): void {
+    const next = this.#standby;
+    this.#leader = undefined;
+    this.#standby = next?.then((candidate) => {
+      this.#leader = candidate;
+      this.#arm(deaths, course, outcome);
+      return this.#start();
+    });
+  }
+
+  /** Waits until a run is over and everything of it is cleared away. */
+  async #ended(name: string): Promise<ExperimentRun | undefined> {
+    const { cluster } = this;
+    const isOver = () => {
+      const run = cluster.run(name);
+      return !run || (run.status?.finishTime !== undefined && !run.metadata.finalizers?.length);
+    };
+    const isClear = () => cluster.injections().every(({ spec }) => spec.run.name !== name);
+    await until(() => isOver() && isClear(), `end of ${name}`, 30_000).catch((error: Error) => {
+      const left = { status: cluster.run(name)?.status, injections: cluster.injections() };
+      throw new Error(`${error.message}: ${JSON.stringify(left, undefined, 1)}`);
+    });
+    return cluster.run(name);
   }
 
   /** Nobody has to wait for the Lease of a process that is known to be dead. */
