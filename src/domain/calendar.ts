@@ -140,8 +140,16 @@ function spanOn({ days, from, to }: Window, zone: Zone, day: number): Span | und
   };
 }
 
-/** From the midnight of its first day to that after its last one. */
-function spanOf({ from, to = from, timeZone }: Freeze): Span {
+const spans = new WeakMap<Freeze, Span>();
+
+/** From the midnight of its first day to that after its last one; worked out once. */
+function spanOf(freeze: Freeze): Span {
+  const known = spans.get(freeze) ?? readSpan(freeze);
+  spans.set(freeze, known);
+  return known;
+}
+
+function readSpan({ from, to = from, timeZone }: Freeze): Span {
   const zone = zoneOf(timeZone) ?? zoneOf();
   if (!zone) throw new Error('UTC is not known');
   // A date that does not exist is read so that the freeze is longer: what was meant is in it.

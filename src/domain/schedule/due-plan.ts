@@ -7,6 +7,8 @@ import { type Recurrence, recurrenceOf } from './recurrence.js';
 /** What is passed over so often and for so long has no end, but for what is due a few times in a year only. */
 const MAX_PASSED_OVER = 500;
 const PATIENCE_MILLISECONDS = 400 * 86_400_000;
+/** Jitter leaves at least this of a window: a run that starts a moment later is still in it. */
+const MARGIN_MILLISECONDS = 60_000;
 const HORIZON_MILLISECONDS = 5 * 366 * 86_400_000;
 
 /** When a run is due, and when it is to be started, which jitter makes later. Milliseconds since the epoch. */
@@ -57,6 +59,11 @@ export class DuePlan {
     return due;
   }
 
+  /** Whether a run may be started at an instant. */
+  admits(instant: number): boolean {
+    return admits(this.#calendars, instant);
+  }
+
   /** The first due time after an instant, whether it is to be started before or after it. */
   dueAfter(instant: number): Due | undefined {
     let from = instant;
@@ -97,7 +104,8 @@ export class DuePlan {
 
   #startOf(due: number): number {
     if (this.#jitter === 0) return due;
-    const room = openUntil(this.#calendars, due, due + this.#jitter) - due;
+    const closing = openUntil(this.#calendars, due, due + this.#jitter + MARGIN_MILLISECONDS);
+    const room = Math.max(0, closing - due - MARGIN_MILLISECONDS);
     return due + Math.floor((room * this.#part) / 1_000) * 1_000;
   }
 }

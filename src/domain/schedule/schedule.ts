@@ -39,7 +39,7 @@ function dealWithDueTimes(draft: ScheduleDraft, schedule: Schedule, before: Reco
   const plan = new DuePlan(schedule, origin, draft.observed.policies);
   const dealtWith = dealtWithUntil(draft, before);
   const arrivals = plan.arrivals(dealtWith, draft.now);
-  const waiting = arrivals && takeTurn(draft, arrivals);
+  const waiting = arrivals && takeTurn(draft, arrivals, plan);
   const next = waiting ? arrivals.latest : plan.dueAfter(arrivals?.latest.due ?? dealtWith);
   draft.status.schedule = { rhythm: rhythm(schedule), ...(next && { nextDueTime: timeText(next.due) }) };
   describe(draft, next, waiting);
@@ -68,9 +68,9 @@ function dealtWithUntil({ observed, now, schedule }: ScheduleDraft, before: Reco
 }
 
 /** Deals with the due times that have come. Returns what the latest waits for, if its run can neither start nor is missed. */
-function takeTurn(draft: ScheduleDraft, arrivals: Arrivals): Obstacle | undefined {
+function takeTurn(draft: ScheduleDraft, arrivals: Arrivals, plan: DuePlan): Obstacle | undefined {
   const { latest, previous, count } = arrivals;
-  const outcome = startOrMiss(draft, latest);
+  const outcome = startOrMiss(draft, latest, plan.admits(draft.now));
   const earlier = count - 1 - startedBefore(draft, arrivals);
   if (earlier > 0 && previous !== undefined) miss(draft, earlier, previous, 'the controller did not look in time');
   if (outcome.is === 'waiting') return outcome.for;
@@ -81,7 +81,7 @@ function takeTurn(draft: ScheduleDraft, arrivals: Arrivals): Obstacle | undefine
 
 type Outcome = { is: 'started' } | { is: 'missed'; because: string } | { is: 'waiting'; for: Obstacle };
 
-function startOrMiss(draft: ScheduleDraft, { due, start }: Due): Outcome {
+function startOrMiss(draft: ScheduleDraft, { due, start }: Due, mayStart: boolean): Outcome {
   const { observed, now, schedule } = draft;
   const name = runName(draft.name, due);
   if (draft.run(name)) return { is: 'started' };
@@ -89,6 +89,7 @@ function startOrMiss(draft: ScheduleDraft, { due, start }: Due): Outcome {
   if (observed.halts.length > 0) return missed(`everything was halted by ${observed.halts.join(' and ')}`);
   const deadline = parseDuration(schedule?.startingDeadline ?? '5m');
   if (now > start + deadline) return missed(tooLate(draft, now - start));
+  if (!mayStart) return missed('the window had closed, or a freeze had begun, before it could be started');
   draft.wakeAt(start + deadline + 1);
   const room = makeRoom(draft, name);
   if (room.is === 'occupied') return missed(`run ${room.by.name} was still under way`);
