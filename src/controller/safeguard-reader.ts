@@ -48,13 +48,14 @@ export async function readSafeguards(context: Context, run: ExperimentRun): Prom
     needs.zones ? readZones(context) : new Map<string, string>(),
     needs.pods ? readPods(context, run, needs) : { disruptionBudgets: [], workloads: [], pods: [] },
   ]);
-  return { policies, namespaceLabels, zones, ...counted };
+  const lacks = (['pods', 'zones'] as const).filter((part) => !needs[part]);
+  return { policies, namespaceLabels, zones, lacks, ...counted };
 }
 
 /** What has to be read. */
 interface Needs {
+  /** Pods, workloads and disruption budgets. */
   pods: boolean;
-  budgets: boolean;
   /** How many pods workloads are meant to have. */
   replicas: boolean;
   zones: boolean;
@@ -75,7 +76,6 @@ function needsOf({ spec }: ExperimentRun, policies: readonly NamedPolicy[]): Nee
   );
   return {
     pods: all.some(dependOnCluster),
-    budgets: all.some(({ respectDisruptionBudgets }) => respectDisruptionBudgets === true),
     replicas:
       all.some(({ maxPercentOfWorkload }) => maxPercentOfWorkload !== undefined) ||
       facts.some(({ scalesTo }) => scalesTo),
@@ -100,14 +100,11 @@ async function readZones({ client }: Context): Promise<Map<string, string>> {
 async function readPods(
   context: Context,
   run: ExperimentRun,
-  { budgets, replicas, everywhere }: Needs,
+  { replicas, everywhere }: Needs,
 ): Promise<Pick<Read, 'disruptionBudgets' | 'workloads' | 'pods'>> {
   const where = everywhere ? {} : { namespace: run.metadata.namespace };
-  const [listed, disruptionBudgets] = await Promise.all([
-    listPods(context, where),
-    budgets ? listBudgets(context, where) : [],
-  ]);
-  const concerned = everywhere ? listed : await ofCandidates(context, run, listed);
+  const [listed, disruptionBudgets] = await Promise.all([listPods(context, where), listBudgets(context, where)]);
+  const concerned = await ofCandidates(context, run, listed);
   const counts = replicas ? await readReplicas(context, concerned) : new Map<string, number>();
   return {
     disruptionBudgets: disruptionBudgets.map((budget) => disruptionBudget(budget, listed)),
@@ -134,15 +131,20 @@ async function listBudgets({ client }: Context, where: { namespace?: string | un
   return found;
 }
 
-/** The pods of the workloads that candidates of the run belong to or are, and the candidates. */
+/** The candidates of the run, what is on them where they are nodes, and all pods of the workloads these belong to. */
 async function ofCandidates(context: Context, run: ExperimentRun, listed: LabelledPod[]): Promise<LabelledPod[]> {
   const candidates = await awaitCandidates(context, run.metadata.uid);
   const uids = new Set(candidates.map(({ uid }) => uid));
-  const keys = new Set(candidates.map((each) => workloadKey(each.namespace, workloadOf(each) ?? '')));
-  return listed.filter(
-    ({ uid, namespace, workload }) =>
-      uids.has(uid) || (workload !== undefined && keys.has(workloadKey(namespace, workload))),
-  );
+  const hosts = new Set(candidates.flatMap(({ kind, name }) => (kind === 'Node' ? [name] : [])));
+  const keys = new Set(candidates.map((each) => keyOfWorkload(each.namespace, workloadOf(each))));
+  const isNamed = ({ uid, node }: LabelledPod) => uids.has(uid) || hosts.has(node);
+  for (const pod of listed) if (isNamed(pod)) keys.add(keyOfWorkload(pod.namespace, pod.workload));
+  keys.delete(undefined);
+  return listed.filter((pod) => isNamed(pod) || keys.has(keyOfWorkload(pod.namespace, pod.workload)));
+}
+
+function keyOfWorkload(namespace: string, workload: string | undefined): string | undefined {
+  return workload === undefined ? undefined : workloadKey(namespace, workload);
 }
 
 async function awaitCandidates({ targets }: Context, runUid: string) {

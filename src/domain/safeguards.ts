@@ -9,7 +9,7 @@ import { recordedRounds } from './progress.js';
 import { dependOnCluster } from './safeguards/bounds.js';
 import type { Refusal, SafetyInput } from './safeguards/input.js';
 import { fitting, refusals } from './safeguards/refusals.js';
-import type { Survey } from './survey.js';
+import type { Survey, SurveyPart } from './survey.js';
 import { taken } from './taken.js';
 
 /** So many refusals are named. */
@@ -37,7 +37,7 @@ export interface Affordable {
  * @returns undefined while that is not known
  */
 export function admitted(draft: RunDraft, from: number, planned: readonly Planned[]): boolean | undefined {
-  const survey = draft.surveySince(from);
+  const survey = lookSince(draft, from);
   if (!survey) return undefined;
   if (!authorized(draft, from)) return false;
   const targets = new Map(planned.map(({ step, targets: chosen }) => [step.name, chosen.map(asTarget)]));
@@ -53,11 +53,11 @@ export function admitted(draft: RunDraft, from: number, planned: readonly Planne
 export function mayBegin(draft: RunDraft, from: number, steps: readonly Step[]): boolean | undefined {
   // Since the look of the admission, a baseline may have taken its time.
   const held = Date.parse(draft.condition('BaselineHeld')?.lastTransitionTime ?? draft.time) - RECENT_MILLISECONDS;
-  const survey = draft.surveySince(dependsOnCluster(draft) ? Math.max(from, held) : from);
+  const survey = lookSince(draft, needed(draft).includes('pods') ? Math.max(from, held) : from);
   if (!survey) return undefined;
   if (!authorized(draft, from)) return false;
   const pending = new Map(steps.map((step) => [step.name, openTargets(draft, step)]));
-  return accepted(draft, refusals(inputOf(draft, survey, pending)));
+  return accepted(draft, [...newlyProtected(draft, steps), ...refusals(inputOf(draft, survey, pending))]);
 }
 
 /**
@@ -72,7 +72,7 @@ export function affordable(
   candidates: readonly Candidate[],
   from: number,
 ): Affordable | undefined {
-  const survey = draft.surveySince(dependsOnCluster(draft) ? from : 0);
+  const survey = lookSince(draft, needed(draft).includes('pods') ? from : 0);
   if (!survey) return undefined;
   const known = new Map(candidates.map((candidate) => [candidate.uid, candidate]));
   const { fit, refused } = fitting(inputOf(draft, survey), step.name, candidates.map(asTarget));
@@ -92,13 +92,33 @@ function accepted(draft: RunDraft, refused: readonly Refusal[]): boolean {
   return refused.length === 0;
 }
 
-function dependsOnCluster({ template, observed }: RunDraft): boolean {
+/** The parts of a look that the safeguards of the run and the policies depend on now. */
+function needed({ template, observed }: RunDraft): SurveyPart[] {
   const policies = observed.survey?.policies ?? [];
-  return [
-    template.safeguards,
-    ...template.method.map(({ safeguards }) => safeguards),
-    ...policies.map(({ spec }) => spec.safeguards),
-  ].some(dependOnCluster);
+  const all = [template, ...template.method, ...policies.map(({ spec }) => spec)].map(({ safeguards }) => safeguards);
+  const isOfZones = policies.some(({ spec }) => spec.budgets?.some(({ per }) => per === 'Zone'));
+  return [...(all.some(dependOnCluster) ? ['pods' as const] : []), ...(isOfZones ? ['zones' as const] : [])];
+}
+
+/** A look that began at `from` or later and holds what a policy that has appeared since may need. */
+function lookSince(draft: RunDraft, from: number): Survey | undefined {
+  const survey = draft.surveySince(from);
+  const isShort = survey?.lacks && needed(draft).some((part) => survey.lacks?.includes(part));
+  return isShort ? draft.surveySince(draft.now) : survey;
+}
+
+/** What agents would be asked to hit though it is protected by now. What the controller hits itself it looks at once more. */
+function newlyProtected(draft: RunDraft, steps: readonly Step[]): Refusal[] {
+  return steps.flatMap((step) => {
+    if (draft.facts(step).by !== 'Agent') return [];
+    const pending = new Set(openTargets(draft, step).map(({ uid }) => uid));
+    const spared = draft.observed.candidates?.[step.name]?.filter(
+      (each) => pending.has(each.uid) && (each.protected || each.obstacle === 'notAllowed'),
+    );
+    if (!spared?.[0]) return [];
+    const message = `${spared.length} targets of step '${step.name}', such as ${spared[0].name}, are protected since they were drawn`;
+    return [{ by: 'protection', message }];
+  });
 }
 
 function inputOf(
