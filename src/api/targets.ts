@@ -93,7 +93,7 @@ const workloads = object(
 );
 
 const zones = object(
-  'zones says which zones are candidates, by the label `topology.kubernetes.io/zone` of the nodes. Nodes that `nodes` would leave out are left out of a zone too.',
+  'zones says which zones are candidates, by the label `topology.kubernetes.io/zone` of the nodes. `count` and `percent` count zones; the targets are all of their nodes, but for those that `nodes` would leave out.',
   { names: zoneNames('names lists zones by name. Left out: all zones are candidates.') },
 );
 

@@ -210,6 +210,19 @@ describe('a drain', () => {
     expect(node('n12').spec).toEqual({});
   });
 
+  test('that is held back ends at once when everything is halted', async () => {
+    await Promise.all(statuses.values());
+    await deploy('halted', 1, ['n12'], 1);
+    await cluster.createRun('halted', { method: [drainStep(['n12'], { duration: '1m' })] });
+    await cluster.inStage('halted', 'Holding');
+    await cluster.halt('fire drill');
+    const { status } = await cluster.finished('halted');
+    await cluster.resume();
+    expect(status).toMatchObject({ verdict: 'Aborted', reason: 'Halted' });
+    expect(status?.steps?.[0]?.message).toMatch(/could not be evicted/);
+    expect(node('n12').spec).toEqual({});
+  });
+
   test('goes on under another controller, and ends when it was to', async () => {
     await Promise.all(statuses.values());
     await deploy('handed-over', 3, ['n1', 'n2'], 3);
