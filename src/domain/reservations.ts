@@ -29,7 +29,9 @@ export function holdingOf(
   const held = new Map<string, HeldTarget>();
   const hold = (step: string, target: Target) => {
     const group = groups.get(step) ?? 0;
-    held.set(`${group}/${target.uid}`, { ...target, group, disrupts: facts[step]?.disrupts ?? true });
+    const key = `${group}/${target.uid}`;
+    const disrupts = (facts[step]?.disrupts ?? true) || held.get(key)?.disrupts === true;
+    held.set(key, { ...target, group, disrupts });
   };
   for (const { spec, status: found } of injections) {
     // What has nothing to take back is over with its step.
