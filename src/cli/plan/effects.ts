@@ -69,7 +69,8 @@ function emptied(action: EmptyNode, surroundings: Surroundings): Effect {
   const plan = drainOf(action, surroundings);
   const going = plan.refusal === undefined ? plan.going : [];
   const uids = going.filter(({ terminating }) => !terminating).map(({ uid }) => uid);
-  return { on: 'pods', uids, how: action.by === 'Evict' ? 'evicted' : 'deleted' };
+  const how = action.by === 'Evict' ? 'evicted' : 'deleted';
+  return { on: 'pods', uids, how, ...(action.budget === 'Expect' && { expectsBudget: true as const }) };
 }
 
 /** Which pods of a node would go, and why none may. */

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { stringify } from 'yaml';
+import { parseAllDocuments, stringify } from 'yaml';
 import type { Targets } from '../../api/targets.js';
 import { watchOf } from '../../controller/candidate-watch.js';
 import { safetyPolicies } from '../../controller/resources.js';
@@ -244,7 +244,11 @@ describe('a plan', () => {
     expect(before.refusals).toMatchObject([{ reason: 'NotAuthorized' }]);
     const offline = JSON.parse((await runMain('plan', manifest, '--snapshot', taken, '-o', 'json')).stdout) as Plan[];
     expect(offline[0]?.role).toBe(before.role);
-    await apply(cluster, before.role);
+    const documents = parseAllDocuments(before.role).map((document) => document.toJS());
+    await apply(
+      cluster,
+      documents.flatMap((document) => document.items ?? [document]),
+    );
     const after = await live(manifest);
     expect([after.code, after.stdout]).toEqual([0, expect.stringContaining('shop/rights: would run')]);
   });
@@ -294,7 +298,7 @@ describe('a plan', () => {
     const { stdout, code } = await live(write(bad), '-o', 'markdown');
     expect(code).toBe(3);
     expect(stdout).toMatch(/^### shop\/lost-names: would be refused$/m);
-    expect(stdout).toMatch(/<details><summary>.*<\/summary>\n\n.*````yaml\napiVersion: v1\nkind: ServiceAccount/s);
+    expect(stdout).toMatch(/<details><summary>.*<\/summary>\n\n.*````yaml\napiVersion: .*kind: ServiceAccount/s);
     const [outside = '', , behind = ''] = stdout.split('````');
     for (const name of names) expect(outside + behind).not.toContain(name);
   });

@@ -1,4 +1,5 @@
-import type { Endpoint, Peers, PortRange } from '../../api/peers.js';
+import type { Peers, PortRange } from '../../api/peers.js';
+import { selectorText } from '../../api/selector.js';
 import type {
   FieldChange,
   ObjectRef,
@@ -61,47 +62,46 @@ function changeWords(change: FieldChange): string {
 function trafficWords({ match, drop, rateBitsPerSecond, netem = {} }: Traffic): string {
   const { delay, loss, duplicate, corrupt, reorder } = netem;
   const parts = [
-    drop !== undefined && `drop ${percent(drop)} of the packets`,
+    drop !== undefined && `drop ${percent(drop)}`,
     delay &&
-      `delay by ${delay.latencyMilliseconds}ms${delay.jitterMilliseconds ? ` ± ${delay.jitterMilliseconds}ms` : ''}`,
+      `delay ${delay.latencyMilliseconds}ms${delay.jitterMilliseconds ? ` ± ${delay.jitterMilliseconds}ms` : ''}`,
     loss && `lose ${percent(loss.share)}`,
     duplicate && `duplicate ${percent(duplicate.share)}`,
     corrupt && `corrupt ${percent(corrupt.share)}`,
     reorder && `reorder ${percent(reorder.share)}`,
     rateBitsPerSecond !== undefined && `limit to ${rateBitsPerSecond} bit/s`,
   ];
-  return `${parts.filter(Boolean).join(', ')} ${matchWords(match)}`;
+  return `${matchWords(match)}: ${parts.filter(Boolean).join(', ')}`;
 }
 
 function tcpDelayWords({ match, latencyMilliseconds, jitterMilliseconds }: TcpDelay): string {
   const jitter = jitterMilliseconds ? ` ± ${jitterMilliseconds}ms` : '';
-  return `delay new TCP connections by ${latencyMilliseconds}ms${jitter} ${matchWords(match)}, by a proxy`;
+  return `${matchWords(match)}: delay ${latencyMilliseconds}ms${jitter}, on new TCP connections by a proxy`;
 }
 
 function matchWords({ direction, peers, except, ports }: TrafficMatch): string {
-  const way = { Egress: 'of what it sends', Ingress: 'of what it gets', Both: 'of what it sends and gets' }[direction];
-  const whom = peers ? ` with ${peerWords(peers)}` : '';
-  const not = except ? ` but not with ${peerWords(except)}` : '';
-  return `${way}${whom}${not}${ports ? ` on ${ports.map(portWords).join(', ')}` : ''}`;
+  const [alone, joined] = {
+    Egress: ['what it sends', 'what it sends to'],
+    Ingress: ['what it gets', 'what it gets from'],
+    Both: ['what it sends and gets', 'what it sends to and gets from'],
+  }[direction];
+  const whom = peers ? `${joined} ${peerWords(peers)}` : alone;
+  const not = except ? ` but not ${peerWords(except)}` : '';
+  return `${whom}${not}${ports ? ` on ${ports.map(portWords).join(', ')}` : ''}`;
 }
 
-function peerWords(peers: Peers): string {
-  const parts = Object.entries(peers).flatMap(([kind, found]) => {
-    const list = Array.isArray(found) ? found : found === undefined ? [] : [found];
-    return list.length === 0 ? [] : [`${kind} ${list.map(peerText).join(', ')}`];
-  });
-  return parts.join(' and ');
+function peerWords({ pods, services = [], cidrs = [], hosts = [] }: Peers): string {
+  const place = (namespace: string | undefined) => (namespace === undefined ? '' : ` in ${namespace}`);
+  return [
+    ...(pods ? [`pods ${selectorText(pods.selector)}${place(pods.namespace)}`] : []),
+    ...services.map(({ name, namespace }) => `Service ${name}${place(namespace)}`),
+    ...cidrs,
+    ...hosts,
+  ].join(', ');
 }
 
-function peerText(peer: unknown): string {
-  if (typeof peer !== 'object' || peer === null) return String(peer);
-  const { name, namespace } = peer as Partial<Endpoint> & { name?: string; namespace?: string };
-  if (name === undefined) return JSON.stringify(peer);
-  return namespace === undefined ? name : `${namespace}/${name}`;
-}
-
-function portWords(range: PortRange): string {
-  return Object.values(range).join(' ');
+function portWords({ port, endPort, protocol = 'TCP' }: PortRange): string {
+  return `${protocol} ${endPort === undefined || endPort === port ? port : `${port}-${endPort}`}`;
 }
 
 function percent(share: number): string {

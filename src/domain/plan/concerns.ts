@@ -66,7 +66,7 @@ function ofServices({ services }: ClusterView, { departures: { gone, down } }: F
 }
 
 function ofBudgets({ heldBack, budgets }: Forecast): Concern[] {
-  const blocked = heldBack.filter((held) => held.blocked);
+  const blocked = heldBack.filter((held) => held.blocked && !held.expected);
   return [
     ...blocked.map(({ budget, pods }): Concern => {
       const which = `PodDisruptionBudget ${budget.name} in ${budget.namespace}`;

@@ -9,6 +9,8 @@ export interface HeldBack {
   pods: readonly PodView[];
   /** It allows none at all, so that they stay; otherwise they go one after the other, as others become Ready. */
   blocked: boolean;
+  /** That is what is tested. */
+  expected: boolean;
 }
 
 /** Which pods a group of steps takes away or out of service. */
@@ -36,6 +38,7 @@ export function departures(view: ClusterView, effects: readonly Effect[]): Depar
     ...effects.flatMap((effect) => (effect.on === 'workload' ? surplus(view, present, effect) : [])),
   ]);
   const wanted = new Set(uids('evicted').filter((uid) => !deleted.has(uid)));
+  const expecting = ofPods.filter(({ expectsBudget }) => expectsBudget).flatMap((effect) => effect.uids);
   const { evicted, later, heldBack } = evict(
     view,
     present.filter(({ uid }) => wanted.has(uid)),
@@ -44,7 +47,7 @@ export function departures(view: ClusterView, effects: readonly Effect[]): Depar
     gone: new Set([...deleted, ...evicted]),
     leaving: new Set([...deleted, ...evicted, ...later]),
     down: new Set(uids('outOfService')),
-    heldBack,
+    heldBack: heldBack.map((held) => ({ ...held, expected: held.pods.every(({ uid }) => expecting.includes(uid)) })),
     nodes: view.nodes.map((node) => changed(node, ofNodes)),
   };
 }
@@ -97,7 +100,7 @@ function surplus(view: ClusterView, present: readonly PodView[], effect: Workloa
 interface Evictions {
   evicted: string[];
   later: string[];
-  heldBack: HeldBack[];
+  heldBack: Omit<HeldBack, 'expected'>[];
 }
 
 /** Which of these pods the API server would evict at once; it asks their budgets, and refuses those that have two (KEP-85). */

@@ -12,6 +12,8 @@ export interface PodEffect {
    * `outOfService`: it stays where it is and is not Ready for a while.
    */
   how: 'deleted' | 'evicted' | 'outOfService';
+  /** Disruption budgets are what is tested: it is meant that they hold one back. */
+  expectsBudget?: true;
 }
 
 /** A node that takes no more pods, or not those it took. */

@@ -87,6 +87,8 @@ describe('evictions', () => {
     const none = aClusterView({ budgets: [aBudgetView({ allowed: 0, desired: 3 })] });
     expect(worst(none, evicted(...all))).toBeUndefined();
     expect(kinds(none, evicted(...all))).toEqual(['BudgetBlocks']);
+    const expected: Effect = { on: 'pods', uids: all, how: 'evicted', expectsBudget: true };
+    expect(kinds(none, expected)).toEqual([]);
     const two = aClusterView({ budgets: [aBudgetView(), aBudgetView({ name: 'other' })] });
     expect(kinds(two, evicted('uid-web-n1'))).toEqual(['BudgetBlocks']);
   });
