@@ -1,4 +1,4 @@
-import { parseAllDocuments } from 'yaml';
+import { parse } from 'yaml';
 import { roles } from '../cli/install/roles.js';
 import { installCrds } from '../cli/install-crds.js';
 import { ensureNamespace } from '../cli/start-controller.js';
@@ -53,8 +53,8 @@ export async function namespaceAdmin(test: TestCluster, user: string, namespace:
   return new Client(transport);
 }
 
-/** Applies objects, or the documents of a text, as the admin of the cluster. */
+/** Applies objects, or those of a list in YAML, as the admin of the cluster. */
 export async function apply(test: TestCluster, objects: readonly KubeObject[] | string): Promise<void> {
-  const all = typeof objects === 'string' ? parseAllDocuments(objects).map((each) => each.toJS()) : objects;
+  const all: readonly KubeObject[] = typeof objects === 'string' ? parse(objects).items : objects;
   for (const object of all) await ensure(test.client, object);
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { stringify } from 'yaml';
+import { Document, visit } from 'yaml';
 import type { KubeObject } from '../../kubernetes/resource.js';
 import type { Account } from './access-review.js';
 import type { Right } from './rights.js';
@@ -30,11 +30,23 @@ export function rolesFor(account: Account, rights: readonly Right[], makeAccount
   ];
 }
 
-/** The same as YAML, ready for `kubectl apply -f -`; empty when there is nothing to give. */
+/** Maps that are deeper than this in the list stand on one line: those of metadata, rules and subjects. */
+const ONE_LINE_DEPTH = 6;
+
+/**
+ * The same as YAML for `kubectl apply -f -`; empty when there is nothing to give. It is one document, so that it may be
+ * pasted with the indentation that it is shown with.
+ */
 export function roleFor(account: Account, rights: readonly Right[], makeAccount: boolean): string {
-  return rolesFor(account, rights, makeAccount)
-    .map((object) => stringify(object, { aliasDuplicateObjects: false, lineWidth: 120, flowCollectionPadding: false }))
-    .join('---\n');
+  const items = rolesFor(account, rights, makeAccount);
+  if (items.length === 0) return '';
+  const list = new Document({ apiVersion: 'v1', kind: 'List', items }, { aliasDuplicateObjects: false });
+  visit(list, {
+    Map(_key, node, path) {
+      if (path.length >= ONE_LINE_DEPTH) node.flow = true;
+    },
+  });
+  return list.toString({ lineWidth: 0 });
 }
 
 function roleAndBinding(account: Account, namespace: string | undefined, rights: readonly Right[]): KubeObject[] {
