@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import type { StepStatus } from '../api/experiment-run.js';
-import { anObservation, aRun, aStep, aSurvey, at, START } from '../testing/builders.js';
+import { anInjection, anObservation, aRun, aStep, aSurvey, at, killFacts, START } from '../testing/builders.js';
 import { authorized } from './authorization.js';
 import { RunDraft } from './draft.js';
 import { advanceMethod } from './method.js';
@@ -104,5 +104,44 @@ describe('before a step', () => {
     const { states, found } = begin([status('a', done), status('b', {})], { at: START + 31_000, missing: lacking });
     expect(states).toEqual(['Done', 'Waiting']);
     expect(found?.map(({ reason }) => reason)).toEqual(['NotAuthorized']);
+  });
+});
+
+describe('before a round', () => {
+  /** A kill that repeats every 5 s is due again at 40 s. */
+  function round(survey: Partial<Survey>) {
+    const step = aStep('kill', { duration: '2m', count: 1 });
+    const status: StepStatus = {
+      name: 'kill',
+      fault: 'podKill',
+      state: 'Holding',
+      rounds: 1,
+      targets: 1,
+      hit: 1,
+      effective: 1,
+      ...{ startTime: at(0), roundTime: at(35), confirmedTime: at(0) },
+    };
+    const run = aRun({ template: { method: [step] }, status: { startTime: at(0), steps: [status] } });
+    const observed = anObservation(run, {
+      survey: aSurvey(survey),
+      injections: [anInjection({}, ['Effective'])],
+      facts: { kill: { ...killFacts, repeatEveryMilliseconds: 5_000 } },
+    });
+    const draft = new RunDraft(observed, START + 40_000);
+    advanceMethod(draft);
+    const { actions, surveyFrom } = draft.decision();
+    return { drawn: actions.length, surveyFrom, found: draft.status.findings?.map(({ reason }) => reason) };
+  }
+
+  test('a look that is younger than 30s is enough', () => {
+    expect(round({ at: START + 10_000 })).toEqual({ drawn: 1, surveyFrom: undefined, found: undefined });
+  });
+
+  test('nothing is drawn on an older look: a new one is asked for', () => {
+    expect(round({ at: START + 9_999 })).toEqual({ drawn: 0, surveyFrom: START + 10_000, found: undefined });
+  });
+
+  test('nothing is drawn when a right was taken away', () => {
+    expect(round({ at: START + 39_000, missing: lacking })).toMatchObject({ drawn: 0, found: ['NotAuthorized'] });
   });
 });
