@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { safetyPolicies } from '../controller/resources.js';
 import {
   bundleController,
@@ -13,6 +13,8 @@ import {
 import { until } from '../testing/scripted-server.js';
 import { haltCommand, resumeCommand } from './halt.js';
 import type { Io } from './io.js';
+
+jest.setTimeout(60_000);
 
 let bundle: ControllerBundle;
 let cluster: TestCluster;

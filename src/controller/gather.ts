@@ -27,14 +27,18 @@ export function factsOf(step: Step): StepFacts {
     ...(every !== undefined && { repeatEveryMilliseconds: parseDuration(every) }),
     ...(scalesTo && { scalesTo }),
     ...(changes.some(({ field }) => field === 'autoscalerBounds') && { pausesAutoscaler: true }),
-    ...(isToBeHeldBack(fault, params) && { heldBack: true }),
+    ...drainFacts(fault, params),
   };
 }
 
-function isToBeHeldBack(fault: Fault, params: unknown): boolean {
-  if (fault.by !== 'ApiServer' || !fault.targets.includes('nodes')) return false;
+function drainFacts(fault: Fault, params: unknown): Pick<StepFacts, 'evicts' | 'heldBack'> {
+  if (fault.by !== 'ApiServer' || !fault.targets.includes('nodes')) return {};
   const steps = fault.apply(params, { kind: 'Node', namespace: '', name: '', uid: '' });
-  return steps.some((step) => step.do === 'emptyNode' && step.budget === 'Expect');
+  const drains = steps.filter((step) => step.do === 'emptyNode' && step.by === 'Evict');
+  return {
+    ...(drains.length > 0 && { evicts: true }),
+    ...(drains.some((step) => step.do === 'emptyNode' && step.budget === 'Expect') && { heldBack: true }),
+  };
 }
 
 /** What a fault changes of the workload that it is put on. */

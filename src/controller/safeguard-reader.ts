@@ -80,7 +80,7 @@ function needsOf({ spec }: ExperimentRun, policies: readonly NamedPolicy[]): Nee
       all.some(({ maxPercentOfWorkload }) => maxPercentOfWorkload !== undefined) ||
       facts.some(({ scalesTo }) => scalesTo),
     zones: policies.some((each) => each.spec.budgets?.some(({ per }) => per === 'Zone')),
-    everywhere: isOfNodes && facts.some(({ disrupts }) => disrupts),
+    everywhere: isOfNodes && facts.some(({ disrupts, evicts }) => disrupts || evicts),
   };
 }
 

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import type { ExperimentRun } from '../api/experiment-run.js';
 import { ApiError } from '../kubernetes/errors.js';
 import { type Json, namespaces, podDisruptionBudgets } from '../kubernetes/resource.js';
@@ -13,6 +13,8 @@ import { type CrashProxy, startCrashProxy } from '../testing/crash-proxy.js';
 import { until } from '../testing/scripted-server.js';
 import type { Controller } from './controller.js';
 import { experimentRuns, safetyPolicies } from './resources.js';
+
+jest.setTimeout(60_000);
 
 let bundle: ControllerBundle;
 let cluster: TestCluster;

@@ -56,6 +56,8 @@ export interface StepFacts {
   /** It takes pods out of service, which safeguards count as lost. */
   disrupts: boolean;
   repeatEveryMilliseconds?: number;
+  /** It evicts pods from the nodes that it is put on, which the API server checks against disruption budgets only. */
+  evicts?: true;
   /** How many pods it leaves of the workload that it is put on; undefined: it does not change how many there are. */
   scalesTo?: { count: number } | { percent: number };
   /** It keeps autoscalers from scaling the workload back; those it does not keep from that are left out. */

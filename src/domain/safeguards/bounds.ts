@@ -112,7 +112,8 @@ function respectDisruptionBudgets({ safeguards, by, covers }: Bounds, input: Saf
       by: by('respectDisruptionBudgets'),
       covers,
       span: 'Group',
-      costs: (hit) => costsOf(podsLost(hit, index)),
+      // Evictions are checked by the API server, one by one.
+      costs: (hit) => costsOf(hit.step.facts.disrupts ? podsLost(hit, index) : []),
       limit: (account) => (budgets.get(account)?.allowed ?? 0) - (others.get(account)?.count ?? 0),
       words: (account, used) => {
         const { allowed = 0, unknown } = budgets.get(account) ?? {};
@@ -147,7 +148,8 @@ function minReady({ safeguards, by, covers }: Bounds, input: SafetyInput, index:
 
 /** The pods that are out of service while the fault is on, and were not before. */
 function podsLost({ step, target }: Hit, index: PodIndex): readonly PodHit[] {
-  return step.facts.disrupts && !step.gone.has(target.uid) ? index.hit(step.facts, target) : [];
+  const isLost = (step.facts.disrupts || step.facts.evicts) && !step.gone.has(target.uid);
+  return isLost ? index.hit(step.facts, target) : [];
 }
 
 function byWorkload(pods: readonly PodHit[]): { account: string; units: string[] }[] {

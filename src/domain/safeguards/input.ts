@@ -4,7 +4,7 @@ import type { StepFacts } from '../observed.js';
 import type { Reservation, Survey } from '../survey.js';
 
 /** What of a step's fault decides what it costs. */
-export type SafetyFacts = Pick<StepFacts, 'fault' | 'disrupts' | 'removesPods' | 'scalesTo'>;
+export type SafetyFacts = Pick<StepFacts, 'fault' | 'disrupts' | 'evicts' | 'removesPods' | 'scalesTo'>;
 
 /** A step with what it is about to be put on, and what it is on already. */
 export interface SafetyStep {

@@ -15,18 +15,23 @@ export class PodIndex {
   constructor({ pods, workloads }: Pick<SafetyInput, 'pods' | 'workloads'>) {
     for (const pod of pods) {
       this.#byUid.set(pod.uid, pod);
-      append(this.#byNode, pod.node, pod);
+      // Those of DaemonSets stay where they are.
+      if (!pod.workload?.startsWith('DaemonSet/')) append(this.#byNode, pod.node, pod);
       if (pod.workload !== undefined) append(this.#byWorkload, workloadKey(pod.namespace, pod.workload), pod);
     }
     this.#replicas = new Map(workloads.map((each) => [workloadKey(each.namespace, each.workload), each.replicas]));
   }
 
-  /** The pods that a fault with these facts reaches when it is put on a target. */
+  /**
+   * The pods that a fault with these facts reaches when it is put on a target. On nodes and workloads those are the ones
+   * that it takes away: a rollout takes no more than the workload itself lets it.
+   */
   hit(facts: SafetyFacts, target: Target): readonly PodHit[] {
     if (target.kind === undefined || target.kind === 'Pod') {
       return [this.#byUid.get(target.uid) ?? unknown(target)];
     }
-    if (target.kind === 'Node') return facts.disrupts ? (this.#byNode.get(target.name) ?? []) : [];
+    if (!facts.disrupts && !facts.evicts) return [];
+    if (target.kind === 'Node') return this.#byNode.get(target.name) ?? [];
     const key = workloadKey(target.namespace, workloadOf(target) ?? '');
     const pods = this.#byWorkload.get(key) ?? [];
     if (!facts.scalesTo) return pods;

@@ -198,6 +198,17 @@ describe('respectDisruptionBudgets', () => {
 });
 
 describe('minReady', () => {
+  test('counts what a drain evicts, whose disruption budgets the API server checks', () => {
+    const node: Target = { kind: 'Node', namespace: '', name: 'n0', uid: 'uid-n0', node: 'n0' };
+    const facts = { ...freezeFacts, evicts: true as const };
+    const budgets = { disruptionBudgets: [disruptionBudget(0, some(4))] };
+    const safeguards = { minReady: 1, maxPercentOfWorkload: 75, respectDisruptionBudgets: true };
+    expect(by(input([step('a', [node], { facts })], { safeguards, ...four(budgets) }))).toEqual([
+      'safeguards.maxPercentOfWorkload',
+      'safeguards.minReady',
+    ]);
+  });
+
   test('keeps so many pods of each workload Ready', () => {
     const given = (minReady: number) => input([step('a', some(2))], { safeguards: { minReady }, ...four() });
     expect(by(given(2))).toEqual([]);
