@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { commandStart } from './command-start.js';
 import { controllerMemory } from './controller-memory.js';
+import { drain } from './drain.js';
 import { type Summary, summarize, table } from './figure.js';
 import { halt } from './halt.js';
 import { manyTargets } from './many-targets.js';
@@ -9,7 +10,7 @@ import { nodeAgent } from './node-agent.js';
 import { podLoss } from './pod-loss.js';
 import { tcpDelay } from './tcp-delay.js';
 
-const benchmarks = [podLoss, controllerMemory, manyTargets, commandStart, matchPlane, nodeAgent, tcpDelay, halt];
+const benchmarks = [podLoss, controllerMemory, manyTargets, commandStart, matchPlane, nodeAgent, tcpDelay, halt, drain];
 const names = benchmarks.map(({ name }) => name);
 
 async function main(): Promise<void> {

@@ -6,11 +6,13 @@ export interface Figure {
   what: string;
   /** What it is compared with. */
   against: string;
-  unit: 'ms' | 'MiB';
+  unit: 'ms' | 'MiB' | 'calls';
   /** One value per round. */
   ours: readonly number[];
   /** The values of the same rounds, in the same order. */
   floor: readonly number[];
+  /** What the figure is made of, in lines that are printed below all figures. */
+  parts?: readonly string[];
 }
 
 /** A set of figures that share a setting, under the name it is run by. */
@@ -37,10 +39,11 @@ export interface Summary {
   ours: Spread;
   floor: Spread;
   ratio: Spread;
+  parts?: readonly string[];
 }
 
 /** Sums up the rounds of a figure. */
-export function summarize(benchmark: string, { what, against, unit, ours, floor }: Figure): Summary {
+export function summarize(benchmark: string, { what, against, unit, ours, floor, parts }: Figure): Summary {
   const ratios = ours.map((value, round) => value / (floor[round] ?? Number.NaN));
   return {
     benchmark,
@@ -51,13 +54,15 @@ export function summarize(benchmark: string, { what, against, unit, ours, floor 
     ours: spreadOf(ours),
     floor: spreadOf(floor),
     ratio: spreadOf(ratios),
+    ...(parts && { parts }),
   };
 }
 
-/** A table for people: a line per figure, medians with the ends in brackets. */
+/** A table for people: a line per figure, medians with the ends in brackets. Below it, what some of them are made of. */
 export function table(summaries: readonly Summary[]): string {
   const header = ['BENCHMARK', 'WHAT', 'OURS', 'AGAINST', 'FLOOR', 'RATIO', 'ROUNDS'];
-  return columns([header, ...summaries.map(rowOf)]).join('\n');
+  const parts = summaries.flatMap(({ what, parts = [] }) => (parts.length > 0 ? ['', `${what}:`, ...parts] : []));
+  return [...columns([header, ...summaries.map(rowOf)]), ...parts].join('\n');
 }
 
 function rowOf({ benchmark, what, against, unit, rounds, ours, floor, ratio }: Summary): string[] {

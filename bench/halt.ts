@@ -42,7 +42,11 @@ async function measure(bed: TestBed): Promise<Figure[]> {
 /** A node that is Ready without a kubelet: its Lease is valid for longer than anything is measured. */
 async function createNode(client: Client, name: string): Promise<void> {
   const metadata = { name, namespace: 'kube-node-lease' };
-  const spec = { holderIdentity: name, leaseDurationSeconds: 3_600, renewTime: new Date().toISOString().replace('Z', '000Z') };
+  const spec = {
+    holderIdentity: name,
+    leaseDurationSeconds: 3_600,
+    renewTime: new Date().toISOString().replace('Z', '000Z'),
+  };
   await client.create(leases, { metadata, spec });
   await client.create(nodes, { metadata: { name } });
   await client.patchStatus(nodes, undefined, name, { conditions: [{ type: 'Ready', status: 'True' }] });

@@ -6,7 +6,7 @@ import { ANNOTATION_ABILITIES, DEFAULT_NAMESPACE } from '../src/api/labels.js';
 import { experimentRuns } from '../src/controller/resources.js';
 import { type KubeObject, leases, pods } from '../src/kubernetes/resource.js';
 import type { Benchmark, Figure } from './figure.js';
-import { ended, memoryOf, squall, startNode, temporaryFolder } from './processes.js';
+import { ended, memoryOf, processorOf, squall, startNode, temporaryFolder } from './processes.js';
 import { inTurn, sleep, timed } from './rounds.js';
 import { endRun, isFinished, runUntil } from './runs.js';
 import { openSightings, type Sightings } from './sightings.js';
@@ -165,18 +165,4 @@ async function costOf(child: ChildProcess): Promise<{ memory: number; processor:
   const before = processorOf(child);
   await sleep(WATCH_MILLISECONDS);
   return { memory: memoryOf(child).now, processor: processorOf(child) - before };
-}
-
-function processorOf({ pid }: ChildProcess): number {
-  const threads = readdirSync(`/proc/${pid}/task`).map((thread) =>
-    readFileSync(`/proc/${pid}/task/${thread}/schedstat`),
-  );
-  const nanoseconds = threads.reduce((sum, text) => sum + Number(text.toString().split(' ')[0]), 0);
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  // Fields 16 and 17 of proc(5): time of programs it has waited for, in hundredths of a second.
-  const [user, system] = stat
-    .slice(stat.lastIndexOf(')') + 2)
-    .split(' ')
-    .slice(13, 15);
-  return nanoseconds / 1e6 + (Number(user) + Number(system)) * 10;
 }

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -43,6 +43,26 @@ export function memoryOf({ pid }: ChildProcess): { now: number; peak: number } {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');
   const field = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1]) / 1024;
   return { now: field('VmRSS'), peak: field('VmHWM') };
+}
+
+/** The milliseconds of processor that a process, its threads and the programs it has waited for have used so far. */
+export function processorOf({ pid }: ChildProcess): number {
+  const threads = readdirSync(`/proc/${pid}/task`).map((thread) =>
+    readFileSync(`/proc/${pid}/task/${thread}/schedstat`),
+  );
+  const nanoseconds = threads.reduce((sum, text) => sum + Number(text.toString().split(' ')[0]), 0);
+  return nanoseconds / 1e6 + processorOfEnded(pid);
+}
+
+/** The milliseconds of processor that the programs have used that a process has waited for, in steps of 10 ms. */
+export function processorOfEnded(pid: number | undefined = process.pid): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  // Fields 16 and 17 of proc(5): time of programs it has waited for, in hundredths of a second.
+  const [user, system] = stat
+    .slice(stat.lastIndexOf(')') + 2)
+    .split(' ')
+    .slice(13, 15);
+  return (Number(user) + Number(system)) * 10;
 }
 
 /**

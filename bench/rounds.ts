@@ -2,13 +2,13 @@
  * Measures several subjects in every round, each time beginning with another one, so that neither drift of the machine
  * nor the order favours one of them. Returns the values by subject, in the order of the rounds.
  */
-export async function inTurn<Subject, Name extends string>(
+export async function inTurn<Subject, Name extends string, Value = number>(
   rounds: number,
   subjects: Readonly<Record<Name, Subject>>,
-  measure: (subject: Subject) => Promise<number>,
-): Promise<Record<Name, number[]>> {
+  measure: (subject: Subject) => Promise<Value>,
+): Promise<Record<Name, Value[]>> {
   const names = Object.keys(subjects) as Name[];
-  const values = Object.fromEntries(names.map((name) => [name, []])) as unknown as Record<Name, number[]>;
+  const values = Object.fromEntries(names.map((name) => [name, []])) as unknown as Record<Name, Value[]>;
   for (let round = 0; round < rounds; round += 1) {
     const first = round % names.length;
     for (const name of [...names.slice(first), ...names.slice(0, first)]) {

@@ -43,6 +43,11 @@ export function isFinished(status: NonNullable<KubeObject['status']>): boolean {
   return status.finishTime !== undefined;
 }
 
-function seen(runs: Sightings, name: string, wanted: (status: KubeObject['status']) => boolean): Promise<KubeObject> {
+/** The run of a name as it is first seen as wanted. */
+export function seen(
+  runs: Sightings,
+  name: string,
+  wanted: (status: KubeObject['status']) => boolean,
+): Promise<KubeObject> {
   return runs.next(({ object }) => object.metadata.name === name && wanted(object.status ?? {}));
 }

@@ -25,8 +25,10 @@ export interface TestBed {
   url: string;
   /** Creates pods and waits until they are Ready. */
   createPods(batch: PodBatch): Promise<void>;
-  /** Starts a controller in a process of its own and waits until it leads. */
-  startController(): Promise<ChildProcess>;
+  /** Starts a controller in a process of its own, at will with another way to the API server, and waits until it leads. */
+  startController(server?: string): Promise<ChildProcess>;
+  /** The path of a kubeconfig, at will with another way to the API server. */
+  kubeconfig(server?: string): string;
   /** Ends a controller in order, so that the next one need not wait for its Lease to run out. */
   stopController(controller: ChildProcess): Promise<void>;
 }
@@ -39,9 +41,7 @@ export async function withTestBed<T>(
   const sandbox = track(fork(new URL('./bench-sandbox.js', import.meta.url), [pods]));
   try {
     const started = await nextMessage(sandbox, (message) => 'url' in message && message);
-    const kubeconfig = join(temporaryFolder(), 'kubeconfig');
-    writeFileSync(kubeconfig, started.kubeconfig, { mode: 0o600 });
-    return await onCluster(sandbox, started.url, kubeconfig, work);
+    return await onCluster(sandbox, started.url, started.kubeconfig, work);
   } finally {
     sandbox.kill('SIGKILL');
     await ended(sandbox);
@@ -72,8 +72,13 @@ async function onCluster<T>(
       sandbox.send(batch);
       await nextMessage(sandbox, (message) => 'ready' in message && message.ready === batch.prefix);
     },
-    async startController() {
-      const controller = startNode([squall, 'controller', '--kubeconfig', kubeconfig]);
+    kubeconfig(server = url) {
+      const path = join(temporaryFolder(), 'kubeconfig');
+      writeFileSync(path, kubeconfig.replace(url, server), { mode: 0o600 });
+      return path;
+    },
+    async startController(server) {
+      const controller = startNode([squall, 'controller', '--kubeconfig', bed.kubeconfig(server)]);
       controllers.add(controller);
       await awaitController(connection);
       return controller;
