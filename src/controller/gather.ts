@@ -1,7 +1,6 @@
 import type { Step } from '../api/experiment.js';
 import type { ExperimentRun } from '../api/experiment-run.js';
 import type { Candidate, NodeFacts, RunObserved, StepFacts } from '../domain/observed.js';
-import type { Survey } from '../domain/survey.js';
 import { type Fault, isDisruptive } from '../faults/fault.js';
 import { faultOf } from '../faults/index.js';
 import type { FieldChange } from '../faults/step.js';
@@ -71,9 +70,13 @@ export function gatherRun(context: Context, run: ExperimentRun, memory: RunMemor
 }
 
 /** The last look; policies are known as they are now. */
-function surveyed(context: Context, uid: string): { survey?: Survey } {
+function surveyed(context: Context, uid: string): Pick<RunObserved, 'survey' | 'surveyFailure'> {
   const survey = context.surveyor.survey(uid);
-  return survey ? { survey: { ...survey, policies: policiesOf(context) } } : {};
+  const surveyFailure = context.surveyor.failure(uid);
+  return {
+    ...(survey && { survey: { ...survey, policies: policiesOf(context) } }),
+    ...(surveyFailure !== undefined && { surveyFailure }),
+  };
 }
 
 /** What is known of the nodes the last decision has asked for. */

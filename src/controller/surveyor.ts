@@ -12,6 +12,7 @@ export type Look = (run: ExperimentRun) => Promise<Omit<Survey, 'at'>>;
 export class Surveyor {
   readonly #surveys = new Map<string, Survey>();
   readonly #refusals = new Map<string, string>();
+  readonly #failures = new Map<string, string>();
   readonly #looking = new Set<string>();
 
   /**
@@ -34,6 +35,11 @@ export class Surveyor {
     return this.#refusals.get(runUid);
   }
 
+  /** Why the latest look failed; undefined when it did not. */
+  failure(runUid: string): string | undefined {
+    return this.#failures.get(runUid);
+  }
+
   /** Sees to it that there is a look that began at `from` or later, in API-server time. */
   ensure(run: ExperimentRun, from: number | undefined): void {
     const { uid } = run.metadata;
@@ -46,12 +52,14 @@ export class Surveyor {
   stop(runUid: string): void {
     this.#surveys.delete(runUid);
     this.#refusals.delete(runUid);
+    this.#failures.delete(runUid);
     this.#looking.delete(runUid);
   }
 
   stopAll(): void {
     this.#surveys.clear();
     this.#refusals.clear();
+    this.#failures.clear();
     this.#looking.clear();
   }
 
@@ -59,19 +67,30 @@ export class Surveyor {
     const { uid } = run.metadata;
     const at = this.now();
     let survey: Survey | undefined;
-    let refusal: string | undefined;
+    let failure: unknown;
     try {
       survey = { at, ...(await this.look(run)) };
     } catch (error) {
+      failure = error;
       this.onError(error);
-      // More looks will not help; the next decision ends the run and says why.
-      if (error instanceof ApiError && error.isForbidden) refusal = error.message;
       await new Promise((resolve) => setTimeout(resolve, RETRY_MILLISECONDS).unref());
     }
     // Whoever has stopped meanwhile does not want it any more.
     if (!this.#looking.delete(uid)) return;
-    if (survey) this.#surveys.set(uid, survey);
-    if (refusal !== undefined) this.#refusals.set(uid, refusal);
+    if (survey) this.#known(uid, survey);
+    else this.#failed(uid, failure);
     this.onChange(uid);
+  }
+
+  #known(uid: string, survey: Survey): void {
+    this.#surveys.set(uid, survey);
+    this.#failures.delete(uid);
+  }
+
+  #failed(uid: string, error: unknown): void {
+    const message = error instanceof Error ? error.message : String(error);
+    this.#failures.set(uid, message);
+    // More looks will not help; the next decision ends the run and says why.
+    if (error instanceof ApiError && error.isForbidden) this.#refusals.set(uid, message);
   }
 }

@@ -124,6 +124,8 @@ export interface RunObserved {
   nodes: ReadonlyMap<string, NodeFacts>;
   /** What the last look at rights and safeguards has brought; undefined before the first. */
   survey?: Survey;
+  /** Why the latest look has failed; undefined when it has not. */
+  surveyFailure?: string;
   /** What all other runs hold now, of those that are not over. */
   reservations: readonly Reservation[];
   /** By the name of the probe, the stages measured by this process. */

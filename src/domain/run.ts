@@ -4,7 +4,7 @@ import { FINALIZER } from '../api/labels.js';
 import { parseDuration } from '../stats/duration.js';
 import { admit } from './admission.js';
 import { findAgentTrouble } from './agents.js';
-import { LOOK_MILLISECONDS, RunDraft } from './draft.js';
+import { LOOK_MILLISECONDS, RunDraft, shortened } from './draft.js';
 import { seedOf } from './draw.js';
 import { beginReverting, finish, recover, revert } from './ending.js';
 import { findViolations, type Judged, judgeStage, onlyOwnErrors, tooFew } from './judging.js';
@@ -222,7 +222,9 @@ function describe(draft: RunDraft): void {
   draft.status.stage = stage;
   if (stage === 'Finished') return;
   const words: Record<Exclude<RunStage, 'Finished'>, string> = {
-    Admitted: 'Looking for targets',
+    Admitted: draft.observed.surveyFailure
+      ? shortened(`Rights and safeguards could not be read, will try again: ${draft.observed.surveyFailure}`)
+      : 'Looking for targets',
     Baseline: 'Checking the steady state before the fault',
     Injecting: 'Injecting',
     Holding: 'Holding the fault',
