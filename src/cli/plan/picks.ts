@@ -2,8 +2,9 @@ import { GROUP } from '../../api/labels.js';
 import type { Json, KubeObject } from '../../kubernetes/resource.js';
 
 /**
- * Which fields of an object are kept: `true` all of it; a list of names only those; `squall` only those of our own domain
- * and the few of Kubernetes that matter; an object what it says of each field, of every item where there is a list.
+ * Which fields of an object are kept: `true` all of it; `names` only which fields it has; a list of names only those; `squall`
+ * only those of our own domain and the few of Kubernetes that matter; an object what it says of each field, of every item
+ * where there is a list.
  */
 export type Picks = true | 'squall' | 'names' | readonly string[] | { readonly [field: string]: Picks };
 
@@ -14,8 +15,6 @@ const container: Picks = {
   name: true,
   restartPolicy: true,
   resources: amounts,
-  // Only that there is one: what it asks for may be a secret.
-  readinessProbe: 'names',
 };
 
 /** What a plan looks at of a pod. */
@@ -31,7 +30,6 @@ export const podPicks: Picks = {
   spec: {
     nodeName: true,
     hostNetwork: true,
-    schedulerName: true,
     terminationGracePeriodSeconds: true,
     tolerations: true,
     nodeSelector: true,

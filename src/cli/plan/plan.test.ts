@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -301,6 +301,22 @@ describe('a plan', () => {
     expect(stdout).toMatch(/<details><summary>.*<\/summary>\n\n.*````yaml\napiVersion: .*kind: ServiceAccount/s);
     const [outside = '', , behind = ''] = stdout.split('````');
     for (const name of names) expect(outside + behind).not.toContain(name);
+  });
+
+  test('as data has the fields that the manual says, and no others', async () => {
+    const manual = readFileSync('docs/plan.md', 'utf8')
+      .split(/^## /m)
+      .find((part) => part.startsWith('As data'));
+    const rows = [...(manual ?? '').matchAll(/^\| `(\w+)` +\| (.*) \|$/gm)].map(([, field = '', what = '']) => [
+      field,
+      what,
+    ]);
+    const named = (field: string) =>
+      [...(rows.find(([name]) => name === field)?.[1] ?? '').matchAll(/`(\w+)`/g)].map(([, name]) => name);
+    const plan = await planOf(write(experiment('data')));
+    expect(rows.map(([field]) => field)).toEqual(Object.keys(plan));
+    expect(named('steps')).toEqual(Object.keys(plan.steps[0] ?? {}));
+    expect(named('moments')).toEqual(Object.keys(plan.moments[0] ?? {}));
   });
 
   test('touches nothing', async () => {
