@@ -14,10 +14,14 @@ export type Outcome =
 export type Attempt = Outcome | { result: 'changed' };
 
 /**
- * What came of asking for an end; `conflict` says what was left as somebody else has made it, and `effective` that the
- * fault was seen in effect until then.
+ * What came of asking for an end; `conflict` says what was left as somebody else has made it, `effective` that the fault
+ * was seen in effect until then, and `progress` how far it had come.
  */
-export type Undone = Outcome & { conflict?: string; effective?: boolean };
+export type Undone = Outcome & {
+  conflict?: string;
+  effective?: boolean;
+  progress?: NonNullable<TargetStatus['progress']>;
+};
 
 /** What has to be recorded before an effect, or why there can be none. */
 export type Preparation = { result: 'ready'; undo: string } | Exclude<Outcome, { result: 'done' }>;

@@ -153,11 +153,12 @@ function takeBack({ undone }: InjectionObserved, target: Target, before: TargetS
   if (!outcome) return { entry: before, action: 'revert' };
   if (outcome.result === 'refused') return { entry: entered(target, before, 'Failed', now, outcome.message) };
   const entry = entered(target, before, 'Reverted', now, outcome.result === 'gone' ? WENT_AWAY : undefined);
-  const { conflict, effective } = outcome;
+  const { conflict, effective, progress } = outcome;
   return {
     entry: {
       ...entry,
       ...(effective && { effective }),
+      ...(progress && { progress }),
       ...(conflict && { conflict: shortened(conflict, MAX_CONFLICT) }),
     },
   };

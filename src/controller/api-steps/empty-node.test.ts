@@ -329,6 +329,21 @@ describe('a node that is emptied', () => {
     expect(await drain.pass()).toEqual({ on: true, effective: true, progress: { done: 2, total: 2, refused: 0 } });
   });
 
+  test('says how far it came when it is over, also when nobody has looked since the pods went', async () => {
+    await deploy('web', 2);
+    const drain = new Drain();
+    await drain.prepare();
+    await cordon('n1');
+    const seen = await drain.pass();
+    expect(seen).toMatchObject({ effective: false, progress: { done: 0, waiting: expect.any(String) } });
+    await until(() => onNode('n1').length === 0, 'all to be gone');
+    drain.client = controller();
+    const over = await emptyNode.revert(drain.whole, drain.undo, drain.where);
+    expect(over).toEqual({ result: 'done', effective: true, progress: { done: 2, total: 2, refused: 0 } });
+    drain.client.get = () => Promise.reject(new TransportError('ECONNRESET', 'connection reset'));
+    expect(await emptyNode.revert(drain.whole, drain.undo, drain.where)).toEqual({ result: 'done' });
+  });
+
   test('leaves what comes to it later', async () => {
     await deploy('web', 2);
     const drain = new Drain();

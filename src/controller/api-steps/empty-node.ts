@@ -100,9 +100,13 @@ export const emptyNode: StepHandler<EmptyNode> = {
     } satisfies Inspection;
   },
 
-  async revert(_step, _undo, where) {
+  async revert(step, undo, where) {
+    delete memoryOf(where).plan;
+    // It is over even if nobody can say how far it came.
+    const look = await emptyNode.inspect(step, undo, where).catch(() => undefined);
     memories.get(where.client)?.delete(where.mark);
-    return { result: 'done' };
+    const { effective = false, progress } = look ?? {};
+    return { result: 'done', ...(effective && { effective }), ...(progress && { progress }) };
   },
 };
 

@@ -75,8 +75,10 @@ export class TargetSteps {
     if (refused) return refused;
     const conflicts = outcomes.flatMap(({ conflict }) => (conflict ? [conflict] : []));
     const result = outcomes.some((outcome) => outcome.result === 'done') ? 'done' : 'gone';
+    const progress = outcomes.find((outcome) => outcome.progress)?.progress;
     return {
       result,
+      ...(progress && { progress }),
       ...(outcomes.length > 0 && outcomes.every(({ effective }) => effective) && { effective: true }),
       ...(conflicts.length > 0 && { conflict: conflicts.join('; ') }),
     };
