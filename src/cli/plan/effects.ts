@@ -1,6 +1,7 @@
 import type { Step } from '../../api/experiment.js';
 import { parseAbilities, sidecarAbilities } from '../../controller/agent-plans.js';
 import { projectNodePod } from '../../controller/api-steps/node-pods.js';
+import type { Protection } from '../../controller/protection.js';
 import { planDrain } from '../../domain/drain.js';
 import { asTarget } from '../../domain/naming.js';
 import type { Effect } from '../../domain/plan/effect.js';
@@ -49,7 +50,8 @@ export function effectsOf(
 /** What effects depend on beside the step. */
 export interface Surroundings {
   contents: Contents;
-  isProtected: (namespace: string) => boolean;
+  /** Says of what is in a namespace whether it must not be hit. */
+  protectionIn: (namespace: string) => Pick<Protection, 'against'>;
 }
 
 function effectsOfApi(action: FaultStep, step: Step, surroundings: Surroundings): Effect[] {
@@ -74,15 +76,16 @@ function emptied(action: EmptyNode, surroundings: Surroundings): Effect {
 }
 
 /** Which pods of a node would go, and why none may. */
-export function drainOf({ node, unmanaged, emptyDirData }: EmptyNode, { contents, isProtected }: Surroundings) {
+export function drainOf({ node, unmanaged, emptyDirData }: EmptyNode, { contents, protectionIn }: Surroundings) {
   const pods = contents.list('pods').filter(({ spec }) => spec?.nodeName === node);
   const daemonSets = new Set(
     contents.list('daemonSets').map(({ metadata }) => keyOf(metadata.namespace, metadata.name ?? '')),
   );
-  return planDrain(
-    pods.map((pod) => projectNodePod(pod, isProtected)),
-    { unmanaged, emptyDirData, daemonSets },
-  );
+  const projected = pods.map((object) => {
+    const pod = projectNodePod(object, () => false);
+    return protectionIn(pod.namespace).against(pod) === undefined ? pod : { ...pod, protected: true };
+  });
+  return planDrain(projected, { unmanaged, emptyDirData, daemonSets });
 }
 
 function fieldEffects({ object: { kind, namespace, name }, changes }: SetFields, seconds: number): Effect[] {

@@ -8,7 +8,7 @@ import type { Context } from '../../controller/context.js';
 import { factsOf, halts } from '../../controller/gather.js';
 import { Ledger, type LedgerCaches } from '../../controller/ledger.js';
 import { projectRun } from '../../controller/projections.js';
-import { isProtectedNamespace, Protection, policiesOf } from '../../controller/protection.js';
+import { Protection, policiesOf } from '../../controller/protection.js';
 import { disruptionBudget, replicasOf, surveyedPod, workloadFacts } from '../../controller/safeguard-facts.js';
 import type { RunObserved } from '../../domain/observed.js';
 import { LabelIndex } from '../../domain/plan/label-index.js';
@@ -35,6 +35,7 @@ export interface PlannedExperiment {
 /** What the controller would know of a cluster, from what was read: as much of it as a plan asks for. */
 export class PlanKnowledge {
   readonly #context: Pick<Context, 'caches' | 'namespace'>;
+  readonly #protections = new Map<string, Protection>();
   readonly #ledger: Ledger;
   readonly #survey: Omit<Survey, 'missing' | 'namespaceLabels'>;
 
@@ -60,9 +61,13 @@ export class PlanKnowledge {
     };
   }
 
-  /** Whether no fault may reach a namespace. */
-  isProtected(namespace: string): boolean {
-    return isProtectedNamespace(this.#context, namespace);
+  /** Says of what is in a namespace whether it must not be hit. */
+  protectionIn(namespace: string): Protection {
+    const known = this.#protections.get(namespace);
+    if (known) return known;
+    const protection = new Protection(this.#context, { name: namespace, labels: this.#labelsOf(namespace) });
+    this.#protections.set(namespace, protection);
+    return protection;
   }
 
   /** All that a run would look at that started now. */
@@ -70,9 +75,8 @@ export class PlanKnowledge {
     { namespace, name, spec, seed }: PlannedExperiment,
     { candidates, agents, rights }: { candidates: PlanCandidates; agents: PlanAgents; rights: PlanRights },
   ): RunObserved {
-    const labels =
-      this.contents.list('namespaces').find(({ metadata }) => metadata.name === namespace)?.metadata.labels ?? {};
-    const protection = new Protection(this.#context, { name: namespace, labels });
+    const labels = this.#labelsOf(namespace);
+    const protection = this.protectionIn(namespace);
     const { method } = spec;
     const byStep = <T>(of: (step: (typeof method)[number]) => T) =>
       Object.fromEntries(method.map((step) => [step.name, of(step)]));
@@ -91,6 +95,10 @@ export class PlanKnowledge {
       reservations: this.#ledger.others(NO_UID),
       windows: {},
     };
+  }
+
+  #labelsOf(namespace: string): Record<string, string> {
+    return this.contents.list('namespaces').find(({ metadata }) => metadata.name === namespace)?.metadata.labels ?? {};
   }
 }
 

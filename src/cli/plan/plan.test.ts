@@ -1,11 +1,11 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { parseAllDocuments, stringify } from 'yaml';
 import type { Targets } from '../../api/targets.js';
 import { watchOf } from '../../controller/candidate-watch.js';
-import { safetyPolicies } from '../../controller/resources.js';
+import { experimentRuns, injections, safetyPolicies } from '../../controller/resources.js';
 import { daemonSets, type Json, nodes, pods, type Resource } from '../../kubernetes/resource.js';
 import { runMain, type Written } from '../../testing/command-line.js';
 import { startTestCluster, type TestCluster } from '../../testing/controllers.js';
@@ -254,10 +254,14 @@ describe('a plan', () => {
   });
 
   test('reads a folder, and its exit code is that of the worst', async () => {
-    const { code, stdout } = await live(
-      folder.concat('/rights.yaml'),
+    const inside = join(folder, 'inside');
+    mkdirSync(inside);
+    renameSync(join(folder, 'rights.yaml'), join(inside, 'rights.yaml'));
+    renameSync(
       write(experiment('lost', [kill({ targets: { pods: { names: ['none'] } } })])),
+      join(inside, 'lost.yaml'),
     );
+    const { code, stdout } = await live(inside);
     expect(code).toBe(3);
     expect(stdout).toMatch(/^shop\/rights: would run/m);
     expect(stdout).toMatch(/^shop\/lost: would be refused/m);
@@ -287,6 +291,42 @@ describe('a plan', () => {
     } finally {
       await cluster.client.delete(safetyPolicies, undefined, 'prod');
     }
+  });
+
+  test('knows what another run holds', async () => {
+    const uid = 'ffffffff-0000-4000-8000-000000000000';
+    const [pod] = cluster.readyPods('web', 'shop');
+    const { name = '', uid: podUid = '' } = pod?.metadata ?? {};
+    const template = experiment('held').spec;
+    await cluster.client.create(experimentRuns, { metadata: { name: 'other', namespace: 'shop' }, spec: { template } });
+    const run = cluster.run('other', 'shop')?.metadata.uid ?? uid;
+    const target = { namespace: 'shop', name, uid: podUid, node: 'n1', workload: 'Deployment/web' };
+    await cluster.client.create(injections, {
+      metadata: { name: 'other-kill', namespace: 'squall-system', labels: { 'squall.dev/run-uid': run } },
+      spec: {
+        run: { namespace: 'shop', name: 'other', uid: run },
+        ...{ step: 'kill', round: 0, part: 0, parts: 1, state: 'Apply', targets: [target], podKill: {} },
+      },
+    });
+    const plan = await planOf(write(experiment('beside')));
+    expect(plan.refusals).toMatchObject([
+      { reason: 'BlockedBySafety', message: expect.stringContaining('shop/other') },
+    ]);
+    await cluster.client.delete(injections, 'squall-system', 'other-kill');
+    await cluster.client.delete(experimentRuns, 'shop', 'other');
+    expect((await planOf(write(experiment('beside')))).refusals).toEqual([]);
+  });
+
+  test('leaves on a node what a policy protects', async () => {
+    const drain = experiment('drained', [
+      { name: 'out', nodeDrain: {}, targets: { nodes: { names: ['n1'] } }, duration: '1s' },
+    ]);
+    const moment = async () => (await planOf(write(drain))).moments[0];
+    expect((await moment())?.workloads.map(({ workload }) => workload)).toContain('Deployment/web');
+    const protectedLabels = [{ matchLabels: { app: 'web' } }];
+    await cluster.client.create(safetyPolicies, { metadata: { name: 'web' }, spec: { protectedLabels } });
+    expect((await moment())?.workloads.map(({ workload }) => workload)).not.toContain('Deployment/web');
+    await cluster.client.delete(safetyPolicies, undefined, 'web');
   });
 
   test('as Markdown has a heading, tables, and the Role folded away; nothing in it becomes markup', async () => {

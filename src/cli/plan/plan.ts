@@ -136,7 +136,7 @@ export class Planner {
     const { method } = experiment.spec;
     const surroundings = {
       contents: this.contents,
-      isProtected: (namespace: string) => this.#knowledge.isProtected(namespace),
+      protectionIn: (namespace: string) => this.#knowledge.protectionIn(namespace),
     };
     const drawn = method.map((step, index) => {
       const found = foreseen.steps[index] as StepDraw;
