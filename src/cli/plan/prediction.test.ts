@@ -241,6 +241,69 @@ describe('what a plan foretells', () => {
   });
 });
 
+/** The scheduler's words for a reason, as it writes them into a pod's condition. */
+const schedulerWords: [RegExp, string][] = [
+  [/node\(s\) were unschedulable/, 'unschedulable'],
+  [/Insufficient cpu/, 'insufficient cpu'],
+  [/node\(s\) didn't match pod anti-affinity rules/, 'pod anti-affinity'],
+  [/node\(s\) didn't match pod topology spread constraints/, 'topology spread'],
+  [/node\(s\) didn't match Pod's node affinity\/selector/, 'node affinity'],
+];
+
+function inPlanWords(message: string): string[] {
+  const [, reasons = ''] = /: (.*)\.$/.exec(message) ?? [];
+  return reasons
+    .split(', ')
+    .map((reason) => schedulerWords.reduce((text, [words, ours]) => text.replace(words, ours), reason));
+}
+
+describe('where new pods fit', () => {
+  const labelSelector = (app: string) => ({ matchLabels: { app } });
+  const zone = 'topology.kubernetes.io/zone';
+  const pods: Record<string, (cpu: number) => Json> = {
+    heavy: (cpu) => ({
+      containers: [{ name: 'main', image: 'a', resources: { requests: { cpu: String(0.6 * cpu) } } }],
+    }),
+    apart: () => {
+      const term = { topologyKey: 'kubernetes.io/hostname', labelSelector: labelSelector('apart') };
+      return { affinity: { podAntiAffinity: { requiredDuringSchedulingIgnoredDuringExecution: [term] } } };
+    },
+    even: () => ({
+      topologySpreadConstraints: [
+        { topologyKey: zone, maxSkew: 1, whenUnsatisfiable: 'DoNotSchedule', labelSelector: labelSelector('even') },
+      ],
+    }),
+    anywhere: () => ({}),
+  };
+
+  test('is where the scheduler puts them, and why not is what it says', async () => {
+    const cpu = Number(cluster.cluster.store.list('nodes')[0]?.status.allocatable.cpu);
+    for (const [name, pod] of Object.entries(pods)) await cluster.deploy(name, 3, { namespace: 'shop', pod: pod(cpu) });
+    const given = experiment('crowded', [
+      step('drain', { nodeDrain: {} }, { nodes: { names: ['n1'] } }, { duration: '500ms' }),
+    ]);
+    const file = join(folder, 'crowded.yaml');
+    writeFileSync(file, stringify(given));
+    const { plan } = await planIt(file);
+    const told = new Map<string, string>();
+    const stop = cluster.cluster.store.subscribe('pods', ({ object }: { object: Json }) => {
+      const { message } = object.status?.conditions?.find(({ reason }: Json) => reason === 'Unschedulable') ?? {};
+      const { app } = object.metadata.labels ?? {};
+      if (message && !told.has(app)) told.set(app, message);
+    });
+    await runIt(given, plan);
+    stop();
+    const placements = plan.moments[0]?.placements ?? [];
+    for (const name of Object.keys(pods)) {
+      const found = placements.find(({ workload }) => workload === `Deployment/${name}`);
+      if (!found) throw new Error(`no pod of ${name} was on the node`);
+      const reasons = found.reason?.replace('0/3 nodes: ', '').split(', ').sort();
+      expect([name, reasons]).toEqual([name, told.has(name) ? inPlanWords(told.get(name) ?? '').sort() : undefined]);
+    }
+    expect([...told.keys()].sort()).toEqual(['apart', 'even', 'heavy']);
+  });
+});
+
 /** Every pod that was to be deleted is gone. */
 function expectSteps({ steps }: Plan, { deleted }: Seen): void {
   const uids = steps.flatMap(({ targets }) =>
