@@ -119,13 +119,24 @@ function step(fault: Json, names: string[], more: Json = {}): Json {
 
 let runs = 0;
 
+/** By pod, the end of the latest run that is to hit it: no two runs may do so at a time. */
+const turns = new Map<string, Promise<unknown>>();
+
 /** What became of a run of these steps; the pods they name are as before, whatever that is. */
-async function outcome(...method: Json[]): Promise<RunStatus> {
+function outcome(...method: Json[]): Promise<RunStatus> {
+  const names: string[] = method.flatMap(({ targets }) => targets.pods.names);
+  const status = Promise.all(names.map((name) => turns.get(name))).then(() => run(method));
+  const ended = status.catch(() => {});
+  for (const name of names) turns.set(name, ended);
+  return status;
+}
+
+async function run(method: Json[]): Promise<RunStatus> {
   runs += 1;
   const hypothesis = [availableProbe('web', 1, { minSamples: 1 })];
-  const run = `run-${runs}`;
-  await cluster.createRun(run, { method, hypothesis, recovery: { within: '30s' } });
-  return (await cluster.finished(run, { within: 40_000 })).status ?? {};
+  const name = `run-${runs}`;
+  await cluster.createRun(name, { method, hypothesis, recovery: { within: '30s' } });
+  return (await cluster.finished(name, { within: 40_000 })).status ?? {};
 }
 
 describe('what can not carry a fault is refused untouched, in words that help', () => {
