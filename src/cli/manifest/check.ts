@@ -23,7 +23,7 @@ const checkers = new WeakMap<Kind, Checker>();
 export function checkObject(object: Record<string, unknown>, kind: Kind): ObjectProblem[] {
   const { schema, compiled } = checkerOf(kind);
   const metadata = checkMetadata(object.metadata, kind);
-  const applied = compiled.apply(object);
+  const applied = compiled.apply(named(object));
   const unknown = applied.unknownPaths.map((path) => unknownField(path, schema));
   const empty = emptyFields(object.spec, ['spec'], schema);
   const told = [...applied.unknownPaths, ...empty.map(({ path }) => path)];
@@ -34,6 +34,13 @@ export function checkObject(object: Record<string, unknown>, kind: Kind): Object
   // A kind's own checks count on an object that its schema admits.
   if (applied.errors.length > 0) return problems;
   return [...problems, ...(kind.check?.(applied.object.spec) ?? [])];
+}
+
+/** The API server makes a name of `generateName` before it looks at rules about names. */
+function named(object: Record<string, unknown>): Record<string, unknown> {
+  const { metadata } = object;
+  if (!isMap(metadata) || metadata.name !== undefined || typeof metadata.generateName !== 'string') return object;
+  return { ...object, metadata: { ...metadata, name: `${metadata.generateName}xxxxx` } };
 }
 
 /** An object of ours as the API server would store it, with all defaults; `kind` is that of the object. */

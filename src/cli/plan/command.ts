@@ -111,7 +111,7 @@ function experimentOf({ object }: Manifest, fallback: string, seed: number | und
   const ours = kinds.find(({ kind }) => kind === object.kind) as Kind;
   const { kind, metadata, spec } = withDefaults(object, ours) as Manifest['object'];
   const namespace = metadata.namespace ?? fallback;
-  const name = metadata.name ?? metadata.generateName ?? '';
+  const name = metadata.name ?? metadata.generateName;
   const own = kind === 'ExperimentRun' ? spec.seed : undefined;
   return {
     namespace,

@@ -279,6 +279,21 @@ describe('a plan', () => {
     expect(drawn.size).toBeGreaterThan(1);
   });
 
+  test('of a run draws with the seed that it has', async () => {
+    const { spec } = experiment('seeded');
+    const metadata = { generateName: 'seeded-', namespace: 'shop' };
+    const run = {
+      apiVersion: 'squall.dev/v1alpha1',
+      kind: 'ExperimentRun',
+      metadata,
+      spec: { template: spec, seed: 3 },
+    };
+    const names = ({ seed, steps }: Plan) => [seed, steps[0]?.targets.map(({ name }) => name)];
+    const given = await planOf(file('run.yaml', stringify(run)));
+    expect(names(given)).toEqual(names(await planOf(write(experiment('seeded')), '--seed', '3')));
+    expect(given.experiment).toBe('seeded-');
+  });
+
   test('says which policy refuses, beside all else there is to say', async () => {
     await cluster.client.create(safetyPolicies, { metadata: { name: 'prod' }, spec: { safeguards: { minReady: 4 } } });
     try {
