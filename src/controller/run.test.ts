@@ -78,6 +78,8 @@ describe('a run', () => {
     const before = own.slice(0, deletion).filter(isWrite);
     // Finalizer, injection, selection, Apply (with the step's status beside it), intent.
     expect(before.length).toBeLessThanOrEqual(6);
+    // Selection, begun, confirmed, effective, taken back from then on, taken back, finished.
+    expect(own.filter(({ path }) => path.includes('experimentruns/quick/status')).length).toBeLessThanOrEqual(7);
   });
 
   test('is repeated by its seed', async () => {

@@ -197,6 +197,16 @@ describe('a hold', () => {
     expect(step?.state).toBe('Done');
   });
 
+  test('that is the last ends the method with it, unless something was found then', () => {
+    const setting = { steps: [aStep('kill', { duration: '10s' })], statuses: [holding], seconds: 10 };
+    expect(advance({ ...setting, injections: effective }).done).toBe(true);
+    const later = { steps: [...setting.steps, aStep('later')], statuses: [holding, {}], injections: effective };
+    expect(advance({ ...setting, ...later }).done).toBe(false);
+    const { draft, done } = advance({ ...setting, injections: [anInjection({}, ['Missed'])] });
+    expect(draft.status.findings).toMatchObject([{ reason: 'FaultNotEffective' }]);
+    expect(done).toBe(false);
+  });
+
   test('without a duration goes on while fewer pods are ready, at most 30 s', () => {
     const observed = { candidates: { kill: pods(3) }, windows: { front: { During } } };
     const setting = { statuses: [holding], injections: effective, observed };

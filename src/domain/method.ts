@@ -27,7 +27,8 @@ export function advanceMethod(draft: RunDraft): boolean {
   const isNext = current.some((step) => draft.stepStatus(step).state === 'Waiting');
   if (isNext && !isReady(draft, current)) return false;
   for (const step of current) advanceStep(draft, step);
-  return false;
+  // What was found on the way ends the run before its time.
+  return !draft.status.findings?.length && draft.template.method.every((step) => isOver(draft.stepStatus(step)));
 }
 
 /** Rights and safeguards are asked anew before each group of steps; before the first one only if the baseline took long. */
