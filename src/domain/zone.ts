@@ -12,6 +12,13 @@ export interface ClockChange {
   after: number;
 }
 
+/** A time in which the clocks are not set, as far as it lies in one year of UTC. */
+interface Steady {
+  from: number;
+  to: number;
+  offset: number;
+}
+
 interface Year {
   /** What has to be added to UTC when the year (of UTC) begins. */
   offset: number;
@@ -24,6 +31,8 @@ interface Year {
  */
 export class Zone {
   readonly #years = new Map<number, Year>();
+  /** Where it was looked last: mostly the next look is there too. */
+  #steady: Steady = { from: 0, to: 0, offset: 0 };
 
   constructor(readonly name: string) {}
 
@@ -34,14 +43,15 @@ export class Zone {
 
   /** What has to be added to UTC at an instant. */
   offset(instant: number): number {
-    const { offset, changes } = this.#year(new Date(instant).getUTCFullYear());
-    return changes.findLast(({ at }) => at <= instant)?.after ?? offset;
+    return this.#steadyAt(instant).offset;
   }
 
   /** The first instant at which the clocks show a wall time or a later one: one that is left out is when they skip it. */
   resolve(wall: number): number {
     let begin = wall - FURTHEST_MILLISECONDS;
-    let offset = this.offset(begin);
+    const steady = this.#steadyAt(begin);
+    if (wall + FURTHEST_MILLISECONDS < steady.to) return wall - steady.offset;
+    let { offset } = steady;
     for (const { at, after } of this.changes(begin, wall + FURTHEST_MILLISECONDS)) {
       const instant = Math.max(begin, wall - offset);
       if (instant < at) return instant;
@@ -68,6 +78,7 @@ export class Zone {
 
   /** The changes of the clocks after `from` and up to `to`, in order. */
   changes(from: number, to: number): ClockChange[] {
+    if (to < this.#steadyAt(from).to) return [];
     const first = new Date(from).getUTCFullYear();
     const last = new Date(to).getUTCFullYear();
     const found: ClockChange[] = [];
@@ -75,6 +86,19 @@ export class Zone {
       for (const change of this.#year(year).changes) if (change.at > from && change.at <= to) found.push(change);
     }
     return found;
+  }
+
+  #steadyAt(instant: number): Steady {
+    if (instant >= this.#steady.from && instant < this.#steady.to) return this.#steady;
+    const number = new Date(instant).getUTCFullYear();
+    const year = this.#year(number);
+    const last = year.changes.findLast(({ at }) => at <= instant);
+    this.#steady = {
+      from: last?.at ?? Date.UTC(number, 0, 1),
+      to: year.changes.find(({ at }) => at > instant)?.at ?? Date.UTC(number + 1, 0, 1),
+      offset: last?.after ?? year.offset,
+    };
+    return this.#steady;
   }
 
   #year(year: number): Year {

@@ -47,6 +47,15 @@ function mutated(text: string, { file, from, to }: Mutation): string {
  * @throws Error when the place is not there, so that a mutation can't go stale
  */
 export function mutantCore(mutation: Mutation): Core {
+  const load = mutantModules(mutation);
+  const parts = ['run', 'injection', 'life-cycle', 'agent-injection', 'belief'].map((part) =>
+    load(`domain/${part}.ts`),
+  );
+  return Object.assign({}, ...parts) as Core;
+}
+
+/** Loads files, such as `domain/run.ts`, as they are with one bug in one of them. */
+export function mutantModules(mutation: Mutation): (file: string) => Exports {
   const modules = new Map<string, Exports>();
   const load = (path: string): Exports => {
     const known = modules.get(path);
@@ -62,8 +71,5 @@ export function mutantCore(mutation: Mutation): Core {
     );
     return module.exports;
   };
-  const parts = ['run', 'injection', 'life-cycle', 'agent-injection', 'belief'].map((part) =>
-    load(join(source, `domain/${part}.ts`)),
-  );
-  return Object.assign({}, ...parts) as Core;
+  return (file) => load(join(source, file));
 }

@@ -49,10 +49,17 @@ function doubles({ started, story }: Course): string[] {
 }
 
 /** Every run of a schedule is due, and is started, in a window and in no freeze, and not while it is suspended or halted. */
-function outsiders({ started, story, weather }: Course): string[] {
+function outsiders({ started, story, weather, crashes }: Course): string[] {
   const halted = started.filter(({ at }) => isWithin(weather.halts, at)).map(({ name }) => `halted: ${name}`);
   const scheduled = started.filter(({ trigger }) => trigger === 'Schedule');
-  const suspended = scheduled.filter(({ at }) => isWithin(story.suspended, at)).map(({ name }) => `suspended: ${name}`);
+  // What was due meanwhile is not made up for, if somebody was there to see that it was suspended.
+  const unseen = [...weather.outages, ...crashes, ...weather.clock.map(({ at }) => around(at))];
+  const seen = story.suspended.filter(
+    ({ from, to }) => !isTroubled(unseen, from, from + MARGIN) && !isTroubled(unseen, to, to),
+  );
+  const suspended = scheduled
+    .filter(({ at, due = 0 }) => isWithin(story.suspended, at) || isWithin(seen, due))
+    .map(({ name }) => `suspended: ${name}`);
   const unready = scheduled.filter(({ at }) => scheduleAt(story, at)?.startWhen && isWithin(story.unready, at));
   const outside = scheduled.flatMap(({ name, due = 0, clock, at }) =>
     calendarsAt(story, weather, at).flatMap((calendar) =>
@@ -83,10 +90,7 @@ function lost(course: Course): string[] {
     ...weather.halts,
     ...course.crashes,
     ...story.suspended,
-    ...[...weather.clock, ...story.edits, ...story.wishes].map(({ at }) => ({
-      from: at - 60 * MINUTE,
-      to: at + 60 * MINUTE,
-    })),
+    ...[...weather.clock, ...story.edits, ...story.wishes].map(({ at }) => around(at)),
     ...weather.policies.flatMap(({ span: { from, to } }) => [
       { from: from - MINUTE, to: from + MINUTE },
       { from: to - MINUTE, to: to + MINUTE },
@@ -254,6 +258,10 @@ function wallClock(at: number, timeZone = 'UTC'): { date: string; clock: string;
     date: `${shown.slice(11, 15)}-${shown.slice(8, 10)}-${shown.slice(5, 7)}`,
     clock: shown.slice(-5),
   };
+}
+
+function around(at: number): Span {
+  return { from: at - 60 * MINUTE, to: at + 60 * MINUTE };
 }
 
 function isTroubled(spans: readonly Span[], from: number, to: number): boolean {

@@ -4,6 +4,8 @@ import type { KnownRun, ScheduleAction, ScheduleDecision, ScheduleObserved } fro
 import { type Dice, experimentAt, isWithin, type Span, type Story, type Weather, YEAR } from './schedule-world.js';
 
 const DAY = 86_400_000;
+/** Nobody has to look more often in a year: about three times for each of the most frequent runs. */
+const MOST_LOOKS = 50_000;
 /** How often a look ends half-way because the process dies, and for how long then nobody looks at most. */
 const CRASHES = 0.02;
 const LONGEST_CRASH = 20 * 60_000;
@@ -78,7 +80,11 @@ class Simulation {
 
   pass(): void {
     let now = this.story.createdAt;
-    while (now < YEAR.to) {
+    for (let looks = 0; now < YEAR.to; looks += 1) {
+      if (looks > MOST_LOOKS) {
+        this.course.wrong.push(`looks again and again at ${new Date(now).toISOString()}`);
+        break;
+      }
       const down = [...this.weather.outages, ...this.course.crashes.slice(-1)];
       const up = down.find(({ from, to }) => now >= from && now < to)?.to;
       if (up !== undefined) {
