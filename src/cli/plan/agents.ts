@@ -11,21 +11,28 @@ import { nodeMark } from '../../api/node-mark.js';
 import { plansFor } from '../../controller/agent-plans.js';
 import { securityRefusal } from '../../controller/node-reader.js';
 import type { NodeFacts } from '../../domain/observed.js';
+import { abilities } from '../../faults/abilities.js';
 import type { KubeObject } from '../../kubernetes/resource.js';
 import type { Contents } from './contents.js';
 import { controllerPod } from './controller-pod.js';
 
+const allAbilities = JSON.stringify(Object.fromEntries(abilities.map((ability) => [ability, ''])));
+
 /** What the Leases of agents say, in a cluster that was read. */
 export class PlanAgents {
   readonly #leases: ReadonlyMap<string, KubeObject>;
+  /** Where it is not known which agents there are, each node is taken to have one that can do everything. */
+  readonly #isGuessed: boolean;
 
   constructor(readonly contents: Contents) {
+    this.#isGuessed = contents.lacks('leases') !== undefined;
     const leases = contents.list('leases').filter(({ metadata }) => metadata.name?.startsWith(AGENT_LEASE_PREFIX));
     this.#leases = new Map(leases.map((lease) => [lease.metadata.name ?? '', lease]));
   }
 
   /** What the agent of a node says it can do, as it stands on its Lease; `''`: there is none. */
   abilities(node: string): string {
+    if (this.#isGuessed) return allAbilities;
     return this.#leaseOf(node)?.metadata.annotations?.[ANNOTATION_ABILITIES] ?? '';
   }
 
@@ -34,10 +41,11 @@ export class PlanAgents {
     const { readAt } = this.contents;
     const noSidecars = this.#noSidecars(namespace);
     const facts = new Map<string, NodeFacts>();
-    for (const { metadata } of this.contents.list('nodes')) {
-      const name = metadata.name ?? '';
-      const renewedAt = Date.parse(this.#leaseOf(name)?.spec?.renewTime ?? '');
-      const hint = metadata.annotations?.[ANNOTATION_AGENT_HINT];
+    const nodes = new Map(this.contents.list('nodes').map((node) => [node.metadata.name ?? '', node]));
+    const named = new Set([...nodes.keys(), ...this.contents.list('pods').map(({ spec }) => spec?.nodeName ?? '')]);
+    for (const name of named) {
+      const renewedAt = this.#isGuessed ? readAt : Date.parse(this.#leaseOf(name)?.spec?.renewTime ?? '');
+      const hint = nodes.get(name)?.metadata.annotations?.[ANNOTATION_AGENT_HINT];
       facts.set(name, {
         readAt,
         ...(Number.isFinite(renewedAt) ? { renewedAt } : hint !== undefined && { hint }),

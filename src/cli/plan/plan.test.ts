@@ -167,6 +167,11 @@ describe('a snapshot', () => {
     expect(plan?.steps[0]?.targets).toHaveLength(1);
     expect(plan?.unknown.join('\n')).toMatch(/whether its rights suffice: roles could not be read/);
     expect(plan?.unknown.join('\n')).toMatch(/where pods would fit: nodes could not be read/);
+    const slow = { name: 'slow', network: { delay: { latency: '1s' } }, targets: kill().targets, duration: '5s' };
+    const other = await runMain('plan', write(experiment('guessed', [slow])), '--kubeconfig', own, '-o', 'json');
+    const [guessed] = JSON.parse(other.stdout) as Plan[];
+    expect([guessed?.refusals, guessed?.steps[0]?.targets.length]).toEqual([[], 1]);
+    expect(guessed?.unknown.join('\n')).toMatch(/which nodes have an agent: leases could not be read/);
     const same = await runMain('plan', join(folder, 'partly.yaml'), '--kubeconfig', own, '-o', 'json');
     expect((JSON.parse(same.stdout) as Plan[])[0]?.unknown).toEqual(plan?.unknown);
   });

@@ -102,7 +102,10 @@ export interface Plan {
 
 /** Without these a plan may be wrong, and says so; what it says of pods and nodes themselves is told elsewhere. */
 const weighty = [
+  'namespaces',
+  'deployments',
   'disruptionBudgets',
+  'autoscalers',
   'leases',
   'policies',
   'injections',

@@ -2,7 +2,7 @@ import type { Step } from '../../api/experiment.js';
 import type { Finding, Removed } from '../../api/experiment-run.js';
 import type { Agent } from '../../api/injection.js';
 import { parseDuration } from '../../stats/duration.js';
-import { drawAll } from '../admission.js';
+import { drawAll, YOUTH_MILLISECONDS } from '../admission.js';
 import { carry } from '../agents.js';
 import { RunDraft } from '../draft.js';
 import { type Draw, draw, removedBy } from '../draw.js';
@@ -54,8 +54,9 @@ export function foresee(observed: RunObserved, now: number): Foreseen {
   const free = { ...observed, halts: [] };
   let drawnAt = now;
   let decision = decideRun(at(free, now), now);
-  if (isWaiting(decision)) {
-    drawnAt = decision.wakeAt ?? now;
+  const { wakeAt = now } = decision;
+  if (isWaiting(decision) && wakeAt <= now + YOUTH_MILLISECONDS) {
+    drawnAt = wakeAt;
     decision = decideRun(at(free, drawnAt), drawnAt);
   }
   const draft = begun(at(free, drawnAt), drawnAt, decision);
