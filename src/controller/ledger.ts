@@ -1,5 +1,6 @@
 import type { ExperimentRun } from '../api/experiment-run.js';
 import type { Injection } from '../api/injection.js';
+import { LABEL_EXPERIMENT } from '../api/labels.js';
 import { holdingOf } from '../domain/reservations.js';
 import type { Holding, Reservation } from '../domain/survey.js';
 import { isDisruptive } from '../faults/fault.js';
@@ -25,7 +26,7 @@ export class Ledger {
   /** Records what a run holds from now on. */
   set({ metadata }: ExperimentRun, holding: Holding): void {
     const { namespace = '', name, uid } = metadata;
-    this.#held.set(uid, { run: { namespace, name, uid }, ...holding });
+    this.#held.set(uid, { run: { namespace, name, uid }, ...madeFrom(metadata), ...holding });
   }
 
   /** Forgets what this process has decided for a run; its injections still count while they are there. */
@@ -57,8 +58,14 @@ export class Ledger {
     const facts = Object.fromEntries(injections.map(({ spec }) => [spec.step, effectsOf(spec)]));
     // Its status may be anybody's; without it, everything counts that is not certainly off.
     const status = live ? {} : { finishTime: 'over' };
-    return { run, ...holdingOf({ method: live?.spec.template.method ?? [], status, facts }, injections) };
+    const made = live ? madeFrom(live.metadata) : {};
+    return { run, ...made, ...holdingOf({ method: live?.spec.template.method ?? [], status, facts }, injections) };
   }
+}
+
+function madeFrom({ labels }: ExperimentRun['metadata']): { experiment?: string } {
+  const experiment = labels?.[LABEL_EXPERIMENT];
+  return experiment === undefined ? {} : { experiment };
 }
 
 /** What a fault costs; of one that this version does not know, the most. */

@@ -105,6 +105,22 @@ describe('a group of steps', () => {
   });
 });
 
+describe('runs of one experiment', () => {
+  const run = { namespace: 'shop', name: 'other', uid: 'other' };
+  const reservations = [{ run, experiment: 'lose', targets: [], claims: ['Deployment/web in namespace shop'] }];
+  const reasonOf = (experiment: string, concurrencyPolicy: 'Allow' | 'Forbid') => {
+    const schedule = { every: '1h', concurrencyPolicy, startingDeadline: '5m' };
+    const made = aRun({ template: { schedule }, metadata: { labels: { 'squall.dev/experiment': experiment } } });
+    return decideRun(anObservation(made, { candidates: { kill: pods(2, web) }, reservations }), START).status.reason;
+  };
+
+  test('have the same workload beside each other where that is allowed, and those of two never', () => {
+    expect(reasonOf('lose', 'Allow')).toBeUndefined();
+    expect(reasonOf('lose', 'Forbid')).toBe('BlockedBySafety');
+    expect(reasonOf('delay', 'Allow')).toBe('BlockedBySafety');
+  });
+});
+
 describe('a draw', () => {
   test('waits for the look that says what may be hit', () => {
     const { survey: _none, ...observed } = anObservation(aRun());

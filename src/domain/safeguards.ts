@@ -1,5 +1,6 @@
 import type { Step } from '../api/experiment.js';
 import { isCertainlyOff, type Target } from '../api/injection.js';
+import { LABEL_EXPERIMENT } from '../api/labels.js';
 import { authorized } from './authorization.js';
 import type { RunDraft } from './draft.js';
 import { groupNumbers } from './groups.js';
@@ -9,7 +10,7 @@ import { recordedRounds } from './progress.js';
 import { dependOnCluster } from './safeguards/bounds.js';
 import type { Refusal, SafetyInput } from './safeguards/input.js';
 import { fitting, refusals } from './safeguards/refusals.js';
-import type { Survey, SurveyPart } from './survey.js';
+import type { Reservation, Survey, SurveyPart } from './survey.js';
 import { taken } from './taken.js';
 
 /** So many refusals are named. */
@@ -107,6 +108,13 @@ function lookSince(draft: RunDraft, from: number): Survey | undefined {
   return isShort ? draft.surveySince(draft.now) : survey;
 }
 
+/** Runs of one experiment may hit the same workload beside each other when it says so. What they hold counts all the same. */
+function mayShare({ template, observed }: RunDraft, { run, experiment }: Reservation): boolean {
+  const { namespace, labels } = observed.run.metadata;
+  const isSame = run.namespace === namespace && experiment !== undefined && experiment === labels?.[LABEL_EXPERIMENT];
+  return isSame && template.schedule?.concurrencyPolicy === 'Allow';
+}
+
 /** What agents would be asked to hit though it is protected by now. What the controller hits itself it looks at once more. */
 function newlyProtected(draft: RunDraft, steps: readonly Step[]): Refusal[] {
   return steps.flatMap((step) => {
@@ -141,7 +149,7 @@ function inputOf(
     starting,
     steps,
     safeguards: draft.template.safeguards,
-    reservations,
+    reservations: reservations.map((each) => (mayShare(draft, each) ? { ...each, claims: [] } : each)),
     ...{ policies, disruptionBudgets, workloads, pods, zones },
   };
 }

@@ -20,6 +20,8 @@ export interface Holding {
 /** What one run holds of the cluster. */
 export interface Reservation extends Holding {
   run: { namespace: string; name: string; uid: string };
+  /** The experiment it was made from, where it is known. */
+  experiment?: string;
 }
 
 /** A policy by its name. */
