@@ -30,7 +30,7 @@ export interface Course {
   /** What somebody else does at that moment. */
   meanwhile?(): Promise<unknown>;
   /** What somebody else does while no controller is there. */
-  onDeath?(): void;
+  onDeath?(): Promise<unknown>;
   /** The Lease of the dead has to run out. */
   patient?: boolean;
 }
@@ -118,22 +118,21 @@ export class CrashLane {
       const isDead = () => true;
       leader.proxy.intercept = { before: isDead, answered: isDead };
       outcome.died += 1;
-      course.onDeath?.();
-      if (!course.patient) this.#expireLease();
-      this.#succeed(later, course, outcome);
+      this.#leader = undefined;
+      this.#standby = this.#succeed(later, course, outcome);
       return true;
     };
     leader.proxy.intercept = { before: meets('before'), answered: meets('answered') };
   }
 
-  #succeed(deaths: readonly Death[], course: Course, outcome: Outcome): void {
+  /** Has the other one take over. Returns the one that stands by then. */
+  async #succeed(deaths: readonly Death[], course: Course, outcome: Outcome): Promise<Candidate> {
     const next = this.#standby;
-    this.#leader = undefined;
-    this.#standby = next?.then((candidate) => {
-      this.#leader = candidate;
-      this.#arm(deaths, course, outcome);
-      return this.#start();
-    });
+    await course.onDeath?.();
+    this.#leader = await next;
+    this.#arm(deaths, course, outcome);
+    if (!course.patient) this.#expireLease();
+    return this.#start();
   }
 
   /** Waits until a run is over and everything of it is cleared away. */
