@@ -344,6 +344,15 @@ describe('a node that is emptied', () => {
     expect(await emptyNode.revert(drain.whole, drain.undo, drain.where)).toEqual({ result: 'done' });
   });
 
+  test('does not count what comes to it once it was emptied, and may be let in again', async () => {
+    await deploy('web', 2);
+    const drain = new Drain();
+    await drain.run();
+    await cordon('n1', false);
+    await ready('web', 2);
+    expect(await emptyNode.revert(drain.whole, drain.undo, drain.where)).toEqual({ result: 'done' });
+  });
+
   test('leaves what comes to it later', async () => {
     await deploy('web', 2);
     const drain = new Drain();

@@ -102,8 +102,11 @@ export const emptyNode: StepHandler<EmptyNode> = {
 
   async revert(step, undo, where) {
     delete memoryOf(where).plan;
+    const known = statusOf(where)?.progress;
+    // Whatever is on a node that was emptied has come since.
+    const wasEmptied = known !== undefined && known.total > 0 && known.done === known.total;
     // It is over even if nobody can say how far it came.
-    const look = await emptyNode.inspect(step, undo, where).catch(() => undefined);
+    const look = wasEmptied ? undefined : await emptyNode.inspect(step, undo, where).catch(() => undefined);
     memories.get(where.client)?.delete(where.mark);
     const { effective = false, progress } = look ?? {};
     return { result: 'done', ...(effective && { effective }), ...(progress && { progress }) };
