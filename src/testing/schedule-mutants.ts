@@ -88,13 +88,6 @@ export const scheduleMutants: readonly ScheduleMutant[] = [
     by: ['suspended'],
   },
   {
-    does: 'takes what was due while it was suspended for missed',
-    file: file('schedule'),
-    from: '  delete status.schedule;\n',
-    to: '',
-    by: ['suspended'],
-  },
-  {
     does: 'ignores the windows and freezes of policies',
     file: file('due-plan'),
     from: 'freezes: schedule.freezes }, ...policies];',
@@ -107,13 +100,6 @@ export const scheduleMutants: readonly ScheduleMutant[] = [
     from: 'isOpen(windows, instant) && !frozenBy(freezes, instant)',
     to: 'isOpen(windows, instant)',
     by: ['closed', 'were counted', 'again and again'],
-  },
-  {
-    does: 'lets jitter lead out of a window',
-    file: file('due-plan'),
-    from: 'const closing = openUntil(this.#calendars, due, due + this.#jitter + MARGIN_MILLISECONDS);',
-    to: 'const closing = due + this.#jitter + MARGIN_MILLISECONDS;',
-    by: ['lost', 'closed'],
   },
   {
     does: 'says of the next run when it is due, and not when it starts',
@@ -134,14 +120,7 @@ export const scheduleMutants: readonly ScheduleMutant[] = [
     file: file('run-now'),
     from: 'if (status?.lastRunNow === key) return undefined;',
     to: '',
-    by: ['the annotation started', 'lastRunNow'],
-  },
-  {
-    does: 'keeps no account of the wish',
-    file: file('run-now'),
-    from: '  draft.status.lastRunNow = wish.key;\n  if (draft.create',
-    to: '  if (draft.create',
-    by: ['lastRunNow', 'the annotation started'],
+    by: ['the annotation started', 'lastRunNow', 'finished runs are kept'],
   },
   {
     does: 'keeps one run too many of each kind',

@@ -8,16 +8,18 @@ const byDefault: History = { passed: 3, failed: 10, other: 5 };
 
 /**
  * Has finished runs deleted beyond those that are kept, the oldest first. Only runs that were started by the schedule or
- * the annotation, never one of a person or a pipeline; never one of which something may be left; and none before it is
- * recorded that it was started, for until then it is the lock that keeps it from starting again.
+ * the annotation, never one of a person or a pipeline; never one of which something may be left; and none before the
+ * status has recorded that it was started, for until then it is the lock that keeps it from starting again, and how it
+ * ended.
  */
 export function clearHistory(draft: ScheduleDraft): void {
   const { spec, status } = draft.observed.experiment;
   const history = spec.history ?? byDefault;
   const recorded = timeOf(status?.lastScheduleTime) ?? Number.NEGATIVE_INFINITY;
   const wish = wishOf(draft.observed.experiment);
-  const isRecorded = ({ name, trigger, scheduledTime }: KnownRun) =>
+  const isStartRecorded = ({ name, trigger, scheduledTime }: KnownRun) =>
     trigger === 'RunNow' ? name !== wish?.name : scheduledTime !== undefined && scheduledTime <= recorded;
+  const isRecorded = (run: KnownRun) => isStartRecorded(run) && run.finishTime <= (status?.lastRun?.finishTime ?? '');
   const finished = draft.observed.runs
     .filter((run) => run.owned && !run.active && !run.ending && !run.reason.startsWith('Cleanup') && isRecorded(run))
     .sort((a, b) => (a.finishTime === b.finishTime ? 0 : a.finishTime < b.finishTime ? 1 : -1));
