@@ -86,9 +86,12 @@ describe('what would refuse it', () => {
     const observed = observe({
       halts: ['policy drill: fire drill'],
       candidates: { kill: [] },
-      survey: aSurvey({ missing: ["delete pods in namespace shop (step 'kill')"] }),
+      survey: aSurvey({
+        missing: ["delete pods in namespace shop (step 'kill')"],
+        policies: [{ name: 'prod', spec: { freezes: [{ from: '2026-01-01' }] } }],
+      }),
     });
-    expect(reasons(observed)).toEqual(['Halted', 'NoTargets', 'NotAuthorized']);
+    expect(reasons(observed)).toEqual(['Halted', 'NoTargets', 'NotAuthorized', 'BlockedBySafety']);
   });
 
   test('is a policy, and the targets are told all the same', () => {

@@ -9,6 +9,7 @@ import { type Draw, draw, removedBy } from '../draw.js';
 import type { Candidate, RunDecision, RunObserved } from '../observed.js';
 import { decideRun } from '../run.js';
 import { admitted } from '../safeguards.js';
+import type { Survey } from '../survey.js';
 
 /** A candidate that would be hit. */
 export interface Drawn {
@@ -61,7 +62,11 @@ export function foresee(observed: RunObserved, now: number): Foreseen {
   }
   const draft = begun(at(free, drawnAt), drawnAt, decision);
   const steps = drawAll(draft, observed.candidates ?? {}).map((drawn) => drawOf(draft, drawn, decision));
-  return { steps, refusals: distinct([...halted, ...findingsOf(decision), ...hidden(draft, steps)]), drawnAt };
+  return {
+    steps,
+    refusals: distinct([...halted, ...findingsOf(decision), ...hidden(draft, steps, decision)]),
+    drawnAt,
+  };
 }
 
 /** A run that has begun and that nothing is decided of yet. */
@@ -87,17 +92,21 @@ function findingsOf({ status }: Pick<RunDecision, 'status'>): Finding[] {
 }
 
 /** What the run would not have got to see because it was refused for another reason before. */
-function hidden(draft: RunDraft, steps: readonly StepDraw[]): Finding[] {
-  const planned = draft.template.method.map((step, index) => ({
-    step,
-    targets: steps[index]?.targets.map(({ candidate }) => candidate) ?? [],
-  }));
-  admitted(
-    draft,
-    draft.now,
-    planned.filter(({ targets }) => targets.length > 0),
-  );
-  return draft.status.findings ?? [];
+function hidden(draft: RunDraft, steps: readonly StepDraw[], decision: RunDecision): Finding[] {
+  const { observed, now } = draft;
+  const { survey } = observed;
+  if (!survey) return [];
+  const targets = new Map(steps.map((each) => [each.step, each.targets.map(({ candidate }) => candidate)]));
+  const planned = draft.template.method
+    .map((step) => ({ step, targets: targets.get(step.name) ?? [] }))
+    .filter((each) => each.targets.length > 0);
+  // Who lacks rights learns nothing of safeguards, so these are asked once more as if nothing were lacking.
+  const granted: Survey = { ...survey, missing: [], noAccount: false, unknownKinds: [] };
+  return [survey, granted].flatMap((each) => {
+    const asked = begun({ ...observed, survey: each }, now, decision);
+    admitted(asked, now, planned);
+    return asked.status.findings ?? [];
+  });
 }
 
 function distinct(findings: readonly Finding[]): Finding[] {
