@@ -3,6 +3,7 @@ import type { PolicyRule } from '../sandbox/rbac/rules.js';
 import type { Store } from '../sandbox/store/types.js';
 
 const apiVersion = 'rbac.authorization.k8s.io/v1';
+const TEN_YEARS_SECONDS = 315_360_000;
 
 /** A cluster as the admin of a sandbox sees it who impersonates a user in groups (`kubectl --as`, `--as-group`). */
 export function clusterAs(server: string, user: string, groups: string[] = []): ClusterConfig {
@@ -12,17 +13,24 @@ export function clusterAs(server: string, user: string, groups: string[] = []): 
 
 /** A cluster as one of its service accounts sees it, with a token of its own. The account must exist. */
 export async function clusterAsAccount(server: string, namespace: string, name: string): Promise<ClusterConfig> {
-  const Authorization = `Bearer ${await tokenOf(server, namespace, name)}`;
+  // Some tests move the clock by hours.
+  const Authorization = `Bearer ${await tokenOf(server, namespace, name, undefined, TEN_YEARS_SECONDS)}`;
   return { ...clusterAt(server, namespace), credentials: async () => ({ headers: { Authorization }, tls: {} }) };
 }
 
-/** A token of a service account of a sandbox; at will bound to a pod. */
-export async function tokenOf(server: string, namespace: string, name: string, pod?: string): Promise<string> {
+/** A token of a service account of a sandbox; at will bound to a pod, or for other than an hour. */
+export async function tokenOf(
+  server: string,
+  namespace: string,
+  name: string,
+  pod?: string,
+  expirationSeconds?: number,
+): Promise<string> {
   const boundObjectRef = pod === undefined ? undefined : { kind: 'Pod', apiVersion: 'v1', name: pod };
   const response = await fetch(`${server}/api/v1/namespaces/${namespace}/serviceaccounts/${name}/token`, {
     method: 'POST',
     headers: { 'Content-Type': 'application/json' },
-    body: JSON.stringify({ spec: { boundObjectRef } }),
+    body: JSON.stringify({ spec: { boundObjectRef, expirationSeconds } }),
   });
   const body = (await response.json()) as { status?: { token?: string }; message?: string };
   if (!body.status?.token) throw new Error(`no token for ${namespace}/${name}: ${body.message}`);
