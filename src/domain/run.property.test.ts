@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { aPod, aStep, freezeFacts, killFacts, slowFacts } from '../testing/builders.js';
 import type { Happening, Scenario, Trouble } from '../testing/scenario.js';
-import { calmScenario, scenario } from '../testing/scenarios.js';
+import { calmScenario, freezing, scenario } from '../testing/scenarios.js';
 import { simulate } from '../testing/simulation.js';
 import { decideAgentInjection } from './agent-injection.js';
 import { believed } from './belief.js';
@@ -66,6 +66,15 @@ describe('a run', () => {
       { numRuns },
     );
     expect([...verdicts]).toEqual(expect.arrayContaining(['Passed/HypothesisHeld', 'Failed/HypothesisViolated']));
+  });
+
+  test('restores what faults of the API server have changed, whatever goes wrong', () => {
+    fc.assert(
+      fc.property(freezing, (each) => {
+        simulate(each, core);
+      }),
+      { numRuns },
+    );
   });
 
   test('passes when nothing goes wrong', () => {

@@ -56,6 +56,15 @@ export const effects: readonly Invariant[] = [
     },
   },
   {
+    id: 'S1f',
+    says: 'nothing is changed through the API server before what was there is recorded',
+    broken: (world) =>
+      everyEffect(world, 'apply', ({ step, stored: { undo, state } }) => {
+        const isLost = state === undefined && world.tampered;
+        return world.oneShot[step] || world.byAgent[step] || isLost || undo !== undefined ? undefined : 'nothing was';
+      }),
+  },
+  {
     id: 'S2a',
     says: 'no effect after the run has finished',
     broken: (world) =>

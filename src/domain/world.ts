@@ -18,6 +18,8 @@ export interface Effect {
   stored: {
     state: InjectionState | undefined;
     intent: TargetState | undefined;
+    /** What was there before, as recorded. */
+    undo: string | undefined;
     run: ExperimentRun | undefined;
   };
   /** What whoever decided on it could see. */

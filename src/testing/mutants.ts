@@ -122,7 +122,7 @@ export const mutants: readonly Mutant[] = [
     from: '...(!observed.stopping && { action',
     to: '...(true && { action',
     by: ['S7a'],
-    seed: 3,
+    seed: 2,
   },
   {
     does: 'takes an abort for graver than a violated hypothesis',

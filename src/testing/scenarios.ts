@@ -217,3 +217,33 @@ export const scenario: fc.Arbitrary<Scenario> = fc
       ...rest,
     };
   });
+
+const interference: fc.Arbitrary<Happening> = fc.record({
+  at: fc.integer({ min: 0, max: 12_000 }),
+  kind: fc.constantFrom<Happening['kind']>('flush', 'protect', 'deletePod', 'abort', 'halt', 'deleteRun', 'crash'),
+  index: fc.nat({ max: 20 }),
+});
+
+const lostCall: fc.Arbitrary<Trouble> = fc.record({
+  call: fc.integer({ min: 5, max: 40 }),
+  kind: fc.constantFrom<Trouble['kind']>('crashBefore', 'crashAfter', 'noAnswer', 'refused'),
+});
+
+/** The same, but every step sets a field through the API server, and more goes wrong with that. */
+export const freezing: fc.Arbitrary<Scenario> = fc
+  .record({
+    base: scenario,
+    happenings: fc.array(interference, { maxLength: 4 }),
+    troubles: fc.array(lostCall, { maxLength: 4 }),
+  })
+  .map(({ base: { template, facts, ...rest }, happenings, troubles }) => ({
+    ...rest,
+    happenings,
+    troubles,
+    template: { ...template, method: template.method.map(asFreeze) },
+    facts: Object.fromEntries(Object.keys(facts).map((name) => [name, freezeFacts])),
+  }));
+
+function asFreeze({ name, targets: { follow: _follow, ...targets }, parallel, duration = '20s' }: Step): Step {
+  return { name, targets, duration, ...(parallel && { parallel }), freeze: {} } as Step;
+}

@@ -5,6 +5,7 @@ import { violations } from '../domain/invariants.js';
 import type { Candidate, NewInjection } from '../domain/observed.js';
 import type { Change, Effect } from '../domain/world.js';
 import { frozen } from './frozen.js';
+import { SimulatedFields } from './simulated-fields.js';
 
 /** An API server that answered with an error, or did not answer at all. */
 export class ApiTrouble extends Error {
@@ -53,6 +54,8 @@ export class SimulatedCluster {
   readonly bitten = new Set<string>();
   /** When a fault was last lost that nobody took back, by `injection/uid`. */
   readonly lostAt = new Map<string, number>();
+  /** What faults of the API server that last set on pods. */
+  readonly fields = new SimulatedFields();
   tampered = false;
   /** How many targets the budget of a policy leaves room for; undefined: it has none. */
   room: number | undefined;
@@ -98,16 +101,18 @@ export class SimulatedCluster {
 
   #end(pod: SimulatedPod): void {
     this.loseFaults(({ uid }) => uid === pod.uid);
+    this.fields.forget(pod.uid);
+    for (const [key, { uid }] of this.active) if (uid === pod.uid) this.active.delete(key);
     this.pods.delete(pod.uid);
     if (pod.managed && this.replacement.after !== undefined) this.#replace(pod, this.replacement.after);
     this.onChange('pods');
   }
 
-  /** Faults vanish that nobody took back: with their pods, or because somebody else removed them. */
+  /** Faults of agents vanish that nobody took back: with their pods, or because somebody else removed them. */
   loseFaults(of: (pod: SimulatedPod) => boolean): void {
     const lost = new Set([...this.pods.values()].filter(of).map(({ uid }) => uid));
-    for (const [key, { uid }] of this.active) {
-      if (!lost.has(uid)) continue;
+    for (const [key, { uid, step }] of this.active) {
+      if (!lost.has(uid) || !this.byAgent[step]) continue;
       this.active.delete(key);
       this.lostAt.set(key, this.now);
     }
@@ -137,7 +142,7 @@ export class SimulatedCluster {
     if (!pod) throw new ApiTrouble('notFound');
     const key = `${name}/${target.uid}`;
     const stored = this.injections.get(name);
-    const intent = stored?.status?.targets?.find(({ uid }) => uid === target.uid)?.state;
+    const { state: intent, undo } = stored?.status?.targets?.find(({ uid }) => uid === target.uid) ?? {};
     const fresh = kind === 'apply' && !pod.terminating && !this.active.has(key);
     const run = this.runExists ? this.run : undefined;
     const { uid } = target;
@@ -149,7 +154,7 @@ export class SimulatedCluster {
       uid,
       fresh,
       unreachable: pod.unreachable || (stored?.spec.node ?? pod.node) !== pod.node,
-      stored: { state: stored?.spec.state, intent, run },
+      stored: { state: stored?.spec.state, intent, undo, run },
       seen,
     });
     if (kind === 'revert' && this.now < this.stubbornUntil) throw new ApiTrouble('refused');

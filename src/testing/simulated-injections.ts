@@ -1,12 +1,13 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { ExperimentRun } from '../api/experiment-run.js';
-import type { Injection } from '../api/injection.js';
-import type { InjectionAction, InjectionObserved, TargetAction } from '../domain/injection.js';
+import type { Injection, Target } from '../api/injection.js';
+import type { InjectionAction, InjectionObserved } from '../domain/injection.js';
 import type { LifeCycleObserved } from '../domain/life-cycle.js';
 import type { Candidate } from '../domain/observed.js';
 import type { Effect } from '../domain/world.js';
 import type { SimulatedCaches } from './simulated-caches.js';
 import { ApiTrouble } from './simulated-cluster.js';
+import { actOnField } from './simulated-field-steps.js';
 import { ignoring, type Memory, outcomeOf, type Setting } from './simulated-process.js';
 import type { SimulatedQueue } from './simulated-queue.js';
 
@@ -157,38 +158,21 @@ export class SimulatedInjections {
     else {
       const pod = observed.present?.get(action.target.uid);
       const seen = { stop, protected: pod?.protected ?? false, terminating: pod?.terminating ?? true };
-      this.#attempt(observed.injection, memory, action, seen);
+      if (observed.oneShot) this.#attempt(observed.injection, memory, action.target, seen);
+      else actOnField(this.setting, observed.injection, memory, action, seen);
     }
   }
 
-  #attempt(
-    { metadata, spec }: Injection,
-    memory: Memory,
-    { do: kind, target }: TargetAction,
-    seen: Effect['seen'],
-  ): void {
+  #attempt({ metadata, spec }: Injection, memory: Memory, target: Target, seen: Effect['seen']): void {
     const { cluster, calls } = this.setting;
-    if (kind === 'prepare') {
-      memory.prepared.set(target.uid, { result: 'ready', undo: '[]' });
-      return;
-    }
-    if (kind === 'inspect') {
-      const on = cluster.active.has(`${metadata.name}/${target.uid}`);
-      const gone = !cluster.pods.has(target.uid);
-      memory.sightings.set(target.uid, { on, gone, effective: on, wakeAt: cluster.now + 5_000 });
-      return;
-    }
     const origin = { name: metadata.name, step: spec.step, round: spec.round };
-    const perform = () => calls.call('effect', () => cluster.perform(kind, origin, target, seen));
-    const outcome = outcomeOf(perform);
+    const outcome = outcomeOf(() => calls.call('effect', () => cluster.perform('apply', origin, target, seen)));
     if (outcome instanceof ApiTrouble) {
-      if (kind === 'apply') {
-        memory.certain = false;
-        cluster.uncertain.add(target.uid);
-      }
+      memory.certain = false;
+      cluster.uncertain.add(target.uid);
       throw outcome;
     }
-    (kind === 'apply' ? memory.outcomes : memory.undone).set(target.uid, outcome);
+    memory.outcomes.set(target.uid, outcome);
   }
 
   *#persistInjection(observed: InjectionObserved, memory: Memory): Work {
@@ -197,6 +181,8 @@ export class SimulatedInjections {
     const { status, wakeAt } = core.decideInjection(observed, cluster.now);
     const { name, resourceVersion } = injection.metadata;
     memory.undone.clear();
+    for (const uid of memory.prepared.keys())
+      if (memory.outcomes.get(uid)?.result === 'changed') memory.outcomes.delete(uid);
     memory.prepared.clear();
     for (const [uid, { wakeAt: due }] of memory.sightings) if (due <= cluster.now) memory.sightings.delete(uid);
     if (wakeAt !== undefined) this.view.queue.add(`injection/${name}#retry`, wakeAt);

@@ -4,6 +4,8 @@ import type { Happening, Scenario } from './scenario.js';
 import { type AgentSetting, SimulatedAgents } from './simulated-agents.js';
 import { InvariantBroken, SimulatedCluster, type SimulatedPod } from './simulated-cluster.js';
 import { SimulatedController } from './simulated-controller.js';
+import { meddle } from './simulated-field-steps.js';
+import { FROZEN } from './simulated-fields.js';
 import { type Core, Crash, type Setting } from './simulated-process.js';
 import { SLOW_MILLISECONDS, TroubledCalls } from './troubled-calls.js';
 
@@ -53,6 +55,7 @@ class Simulation {
     const oneShot = Object.fromEntries(facts.map(([step, each]) => [step, each.oneShot]));
     const byAgent = Object.fromEntries(facts.map(([step, { by }]) => [step, by === 'Agent']));
     this.cluster = new SimulatedCluster(run, scenario.pods, oneShot, byAgent, scenario.replacement, START);
+    for (const pod of scenario.pods) this.cluster.fields.meddle(pod.uid, fieldOf(pod));
     this.cluster.stubbornUntil = START + scenario.stubborn;
     this.cluster.room = scenario.room;
     this.calls = new TroubledCalls(new Map(scenario.troubles.map(({ call, kind }) => [call, kind])), this.cluster);
@@ -177,9 +180,15 @@ class Simulation {
     else if (kind === 'away') this.#leave(index);
     else if (kind === 'outage') this.calls.outage(OUTAGE_MILLISECONDS * (1 + (index % 6)));
     else if (kind === 'agentDies' || kind === 'reboot') this.#doToNode(kind, pod?.node ?? '', index);
-    else if (kind === 'flush') cluster.loseFaults(({ uid }) => uid === pod?.uid);
+    else if (kind === 'flush') this.#interfere(pod, index);
     else if (!(kind in podChanges)) this.#doToRun(kind, index);
     else if (pod) this.#doToPod(pod, kind);
+  }
+
+  /** Somebody else removes what agents have put on a pod, and sets what faults of the API server set. */
+  #interfere(pod: SimulatedPod | undefined, index: number): void {
+    this.cluster.loseFaults(({ uid }) => uid === pod?.uid);
+    if (pod) meddle(this.cluster, pod.uid, index);
   }
 
   /** The controller ends, and no other one begins for a while. */
@@ -256,6 +265,8 @@ class Simulation {
     // What hung on an injection that someone deleted is beyond reach, and the run has said so.
     if (active.size > 0 && !tampered)
       throw new InvariantBroken(`S5a everything is restored in the end: ${active.size} faults are on`);
+    const [other] = this.cluster.fields.notRestored();
+    if (other) throw new InvariantBroken(`S5b what was there before is restored exactly: not on ${other}`);
   }
 }
 
@@ -266,4 +277,10 @@ class Simulation {
  */
 export function simulate(scenario: Scenario, core: Core): Ending {
   return new Simulation(scenario, core).run();
+}
+
+/** What is there before: nothing mostly, and sometimes just what a fault would set. */
+function fieldOf({ idle, running }: SimulatedPod): string | undefined {
+  if (idle) return FROZEN;
+  return running ? undefined : 'other';
 }
