@@ -195,7 +195,7 @@ export const killFacts: StepFacts = {
   removesPods: true,
   disrupts: true,
 };
-/** The facts of a fault that lasts and goes through the API server. There is none yet. */
+/** The facts of a fault that lasts and goes through the API server. */
 export const freezeFacts: StepFacts = {
   fault: 'freeze',
   oneShot: false,

@@ -2,10 +2,13 @@ import type { ExperimentRun, RunStatus } from '../api/experiment-run.js';
 import type { Injection, InjectionState, InjectionStatus, Target } from '../api/injection.js';
 import { ANNOTATION_VERDICT, API_VERSION, FINALIZER } from '../api/labels.js';
 import { violations } from '../domain/invariants.js';
-import type { Candidate, NewInjection } from '../domain/observed.js';
+import type { NewInjection } from '../domain/observed.js';
 import type { Change, Effect } from '../domain/world.js';
 import { frozen } from './frozen.js';
 import { SimulatedFields } from './simulated-fields.js';
+import type { Replacement, SimulatedPod } from './simulated-pod.js';
+
+export type { Replacement, SimulatedPod } from './simulated-pod.js';
 
 /** An API server that answered with an error, or did not answer at all. */
 export class ApiTrouble extends Error {
@@ -17,25 +20,8 @@ export class ApiTrouble extends Error {
 /** Something that must always hold did not. */
 export class InvariantBroken extends Error {}
 
-/** A pod of the simulated cluster. */
-export interface SimulatedPod extends Candidate {
-  app: string;
-  /** When a deleted pod is gone. */
-  endsAt?: number;
-  /** When a new pod turns Ready. */
-  readyAt?: number;
-  /** No fault takes effect on it, such as when it has no traffic. */
-  idle?: boolean;
-}
-
 /** What can be told of a change: the key that a controller would be woken with. */
 export type Listener = (key: 'run' | 'pods' | 'halts' | `injection/${string}`) => void;
-
-/** How pods are replaced: after this many milliseconds; undefined: never. */
-export interface Replacement {
-  after: number | undefined;
-  readyAfter: number;
-}
 
 /**
  * What is true: objects as an API server stores them, with versions, finalizers and conflicts, pods that end and are
