@@ -15,7 +15,7 @@ export const LABEL_RUN_UID = `${GROUP}/run-uid`;
 export const LABEL_STEP = `${GROUP}/step`;
 /** On injections that a node agent carries out: the mark of the node, see `nodeMark`. */
 export const LABEL_NODE = `${GROUP}/node`;
-/** On pods, `"true"`: never hit this one. */
+/** On pods, nodes, workloads and namespaces, `"true"`: never hit this one, nor what is in it. */
 export const LABEL_PROTECTED = `${GROUP}/protected`;
 /** On pods, nodes and namespaces, `"true"`: it may be hit where a SafetyPolicy admits only what is labelled so. */
 export const LABEL_ALLOWED = `${GROUP}/allowed`;
