@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { parse, stringify } from 'yaml';
-import type { Json, KubeObject } from '../../kubernetes/resource.js';
+import type { Json } from '../../kubernetes/resource.js';
 import { parseDuration } from '../../stats/duration.js';
 import { rememberingIo, runMain } from '../../testing/command-line.js';
 import {
@@ -21,7 +21,7 @@ jest.setTimeout(60_000);
 
 const SEED = 7;
 /** How long a new pod takes to become Ready: longer than faults take to hit all of their targets. */
-const WARM_UP_MILLISECONDS = 500;
+const WARM_UP_MILLISECONDS = 700;
 const GATE = 'example.com/warm';
 
 let bundle: ControllerBundle;
@@ -154,9 +154,10 @@ async function planIt(file: string): Promise<{ plan: Plan; code: number }> {
 /** All of the shop as it is meant to be, so that one experiment does not feel the one before. */
 async function atRest(): Promise<void> {
   const calm = () =>
-    cluster.cluster.store.list('deployments', 'shop').every(({ spec, status }: KubeObject) => {
-      const { readyReplicas = 0, replicas = 0, updatedReplicas = 0 } = status ?? {};
-      return [readyReplicas, replicas, updatedReplicas].every((count) => count === spec?.replicas);
+    cluster.cluster.store.list('deployments', 'shop').every(({ metadata, spec, status }: Json) => {
+      const isKnown = status?.observedGeneration === metadata.generation;
+      const counts = [cluster.pods(metadata.name, 'shop'), cluster.readyPods(metadata.name, 'shop')];
+      return isKnown && counts.every(({ length }) => length === spec.replicas);
     });
   await until(calm, 'the shop to be at rest', 20_000);
 }

@@ -1,5 +1,6 @@
 import type { Client } from '../../kubernetes/client.js';
 import { ApiError } from '../../kubernetes/errors.js';
+import { inParallel } from '../../kubernetes/parallel.js';
 import type { KubeObject } from '../../kubernetes/resource.js';
 import { Contents, type LeftOut } from './contents.js';
 import { type PlanKind, type PlanKindName, planKinds } from './kinds.js';
@@ -7,6 +8,9 @@ import { pick } from './picks.js';
 
 /** From so many objects of a kind on, people are told how far the reading is. */
 const REPORTED_COUNT = 2_000;
+
+/** The API server is asked for so many kinds at the same time. */
+const KINDS_AT_ONCE = 6;
 
 /** Where to read from. */
 export interface ReadOptions {
@@ -30,7 +34,8 @@ export async function readContents(options: ReadOptions, onProgress: (line: stri
   const { client, systemNamespace, namespaces } = options;
   const version = await serverVersion(client);
   const contents = new Contents(client.clock.now(), version, systemNamespace, namespaces);
-  for (const name of Object.keys(planKinds) as PlanKindName[]) {
+  const names = Object.keys(planKinds) as PlanKindName[];
+  await inParallel(KINDS_AT_ONCE, names, async (name) => {
     const { where, leftOut } = await readable(name, options);
     contents.leftOut.push(...leftOut);
     let count = 0;
@@ -40,7 +45,8 @@ export async function readContents(options: ReadOptions, onProgress: (line: stri
       count += items.length;
       if (count >= REPORTED_COUNT) onProgress(`Reading ${planKinds[name].resource.plural}: ${count}`);
     }
-  }
+  });
+  contents.leftOut.sort((a, b) => names.indexOf(a.kind) - names.indexOf(b.kind));
   return contents;
 }
 
