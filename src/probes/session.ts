@@ -78,7 +78,8 @@ export class Session {
     const late = now - at;
     if (late > latest) {
       // Sent now, it would come in one burst with the others that were missed.
-      this.#settle(slot, { ok: false, own: true, detail: `not sent, because it was ${Math.round(late)}ms late` });
+      const detail = `not sent, because it was ${Math.round(late)}ms late`;
+      this.#settle(slot, { ok: false, own: true, untried: true, detail });
       return;
     }
     const stalledBefore = this.#options.stalled();

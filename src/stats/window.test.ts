@@ -80,6 +80,12 @@ describe('a window', () => {
     expect(window.lastOwnError).toBe('sent 40ms late');
   });
 
+  test('tells of an error of a sample that was tried rather than of later ones that were not', () => {
+    const untried = (at: number): Sample => ({ ...own(at), untried: true, detail: 'not sent' });
+    expect(windowOf([untried(1), untried(2)]).lastOwnError).toBe('not sent');
+    expect(windowOf([untried(1), own(2), untried(3)]).lastOwnError).toBe('sent 40ms late');
+  });
+
   test('remembers the longest row of failures, the current one, the first and the last failure', () => {
     const window = windowOf([success(0), failure(1), failure(2), failure(3), success(4), failure(5, 'status 503')]);
     expect(window.summary()).toMatchObject({ consecutiveFailures: 3, lastFailure: 'status 503' });

@@ -15,6 +15,8 @@ export interface Sample {
   latencyMilliseconds?: number;
   /** An error of our own (sent late, evaluation cut off): it counts as neither success nor failure. */
   own?: boolean;
+  /** It was not even tried, which tells less than any error of one that was. */
+  untried?: boolean;
   /** What went wrong, for people. */
   detail?: string;
 }
@@ -55,7 +57,7 @@ export class SampleWindow {
   add(sample: Sample): void {
     if (sample.own) {
       this.#ownErrors += 1;
-      this.#lastOwnError = sample.detail;
+      if (!sample.untried || this.#lastOwnError === undefined) this.#lastOwnError = sample.detail;
       return;
     }
     if (sample.latencyMilliseconds !== undefined) this.#latencies.record(sample.latencyMilliseconds);
@@ -81,7 +83,7 @@ export class SampleWindow {
     return this.#firstFailureAt;
   }
 
-  /** The latest error of our own, for people. */
+  /** The latest error of our own, for people; of one that was tried, if there is one. */
   get lastOwnError(): string | undefined {
     return this.#lastOwnError;
   }
