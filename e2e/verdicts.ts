@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { pods } from '../src/kubernetes/resource.js';
+import { type Json, pods } from '../src/kubernetes/resource.js';
 import { runExperiment, type TestCluster } from './cluster.js';
 import { deploymentProbe, experiment, kill, serviceProbe } from './workload.js';
 
@@ -92,6 +92,18 @@ export function verdicts(cluster: TestCluster): void {
     expect(outcome).toMatchObject({ code: 3, reason: 'NoTargets' });
   });
 
+  test.concurrent('a run is inconclusive with 3, and injects nothing, when its account lacks a right', async () => {
+    await cluster.deploy('unauthorized', 2);
+    const before = await podNames('unauthorized');
+    const { outcome } = await runExperiment(
+      cluster,
+      experiment('unauthorized', { more: { serviceAccountName: 'default' } }),
+    );
+    expect(outcome).toMatchObject({ code: 3, verdict: 'Inconclusive', reason: 'NotAuthorized' });
+    expect(outcome).toMatchObject({ message: expect.stringContaining(`/default may not delete pods in namespace `) });
+    expect(await podNames('unauthorized')).toEqual(before);
+  });
+
   test.concurrent('a run is inconclusive with 3 when it would hit more than it may', async () => {
     const { outcome, run } = await runExperiment(
       cluster,
@@ -113,12 +125,9 @@ export function verdicts(cluster: TestCluster): void {
     ['answers without an end', { path: '/endless', timeout: '1s', rate: '10/s', body: { matches: 'y$' } }],
     ['answers a byte a second', { path: '/drip', timeout: '300ms' }],
   ];
-  testHttp.each(badAnswers)('a Service that %s is no steady state', async (_what, http) => {
+  testHttp.each(badAnswers)('a Service that %s is no steady state', async (what, http) => {
     const hypothesis = [{ ...serviceProbe('reach', namespace, http), minSamples: 5 }];
-    const { outcome } = await runExperiment(
-      cluster,
-      experiment('reach', { hypothesis, method: [kill({ selector: { matchLabels: { app: 'reach' } } })] }),
-    );
+    const { outcome } = await runOnItsOwn(cluster, what, hypothesis);
     expect(outcome).toMatchObject({ code: 3, reason: 'BaselineUnmet' });
   });
 
@@ -126,14 +135,18 @@ export function verdicts(cluster: TestCluster): void {
     ['refuses connections', 'http://127.0.0.1:9/'],
     ['is a black hole', 'http://192.0.2.1/'],
     ['is a name that nobody knows', 'http://nobody.knows.invalid/'],
-  ])('a host that %s is no steady state', async (_what, url) => {
+  ])('a host that %s is no steady state', async (what, url) => {
     const probe = { ...serviceProbe('reach', namespace, { timeout: '200ms' }), minSamples: 5 };
-    const { outcome } = await runExperiment(
-      cluster,
-      experiment('reach', { hypothesis: [{ ...probe, http: { ...probe.http, url } }] }),
-    );
+    const { outcome } = await runOnItsOwn(cluster, what, [{ ...probe, http: { ...probe.http, url } }]);
     expect(outcome).toMatchObject({ code: 3, verdict: 'Inconclusive' });
   });
+}
+
+/** Runs an experiment on a workload that no other one is for: no two runs may hit the same at a time. */
+async function runOnItsOwn(cluster: TestCluster, what: string, hypothesis: Json[]) {
+  const name = what.replaceAll(' ', '-');
+  await cluster.deploy(name, 1);
+  return runExperiment(cluster, experiment(name, { hypothesis }));
 }
 
 /** Probes that can't be judged: the controller goes on trying for a while. */
@@ -142,19 +155,14 @@ export function patience(cluster: TestCluster): void {
     const all = (inner: string, name: string) => `objects.all(${name}, ${inner})`;
     const that = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j'].reduce(all, 'a.kind == j.kind || true');
     const resource = { apiVersion: 'v1', kind: 'Pod', interval: '100ms' };
-    const { outcome } = await runExperiment(
-      cluster,
-      experiment('reach', { hypothesis: [{ name: 'pods', resource, expect: { that } }] }),
-    );
+    const { outcome } = await runOnItsOwn(cluster, 'endless', [{ name: 'pods', resource, expect: { that } }]);
     expect(outcome).toMatchObject({ code: 3, verdict: 'Inconclusive' });
   });
 
   test.concurrent('the API server is not for probes', async () => {
     const http = { url: 'https://kubernetes.default.svc/' };
-    const { outcome } = await runExperiment(
-      cluster,
-      experiment('reach', { hypothesis: [{ name: 'server', http, expect: { successRate: '>= 1%' } }] }),
-    );
+    const hypothesis = [{ name: 'server', http, expect: { successRate: '>= 1%' } }];
+    const { outcome } = await runOnItsOwn(cluster, 'server', hypothesis);
     expect(outcome).toMatchObject({ code: 3, message: expect.stringContaining('probes may not reach') });
   });
 }
