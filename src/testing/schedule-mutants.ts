@@ -53,13 +53,6 @@ export const scheduleMutants: readonly ScheduleMutant[] = [
     by: ['were counted'],
   },
   {
-    does: 'counts runs as missed whose start was not recorded',
-    file: file('schedule'),
-    from: 'const earlier = count - 1 - startedBefore(draft, arrivals);',
-    to: 'const earlier = count - 1;',
-    by: ['were counted'],
-  },
-  {
     does: 'starts beside a run under way although that is forbidden',
     file: file('room'),
     from: "if (first === undefined || policy === 'Allow')",

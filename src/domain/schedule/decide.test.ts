@@ -147,6 +147,13 @@ describe('a schedule', () => {
     expect(decision.status.missedRuns).toBeUndefined();
   });
 
+  test('does not count an earlier run as missed whose start was not recorded', () => {
+    const runs = [aRun(nameAt(60), { scheduledTime: at(60) })];
+    const decision = decideSchedule(observed(experiment({}, known(1)), { runs }), at(181));
+    expect(decision.actions).toMatchObject([{ do: 'create', name: nameAt(180) }]);
+    expect(decision.status.missedRuns).toBe(1);
+  });
+
   test('misses a run whose name something else has', () => {
     const taken = new Set([nameAt(60)]);
     const decision = decideSchedule(observed(experiment({}, known(1)), { taken }), at(60));
