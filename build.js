@@ -11,6 +11,7 @@ const entryPoints = {
   'tcp-delay': 'src/agent/tcp-delay/program.ts',
   bench: 'bench/bench.ts',
   'bench-sandbox': 'bench/sandbox-process.ts',
+  'bench-parse': 'bench/parse-process.ts',
 };
 
 rmSync('dist', { recursive: true, force: true });

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { apiCalls } from './api-calls.js';
 import { commandStart } from './command-start.js';
 import { controllerMemory } from './controller-memory.js';
 import { drain } from './drain.js';
@@ -7,10 +8,23 @@ import { halt } from './halt.js';
 import { manyTargets } from './many-targets.js';
 import { matchPlane } from './match-plane.js';
 import { nodeAgent } from './node-agent.js';
+import { plan } from './plan.js';
 import { podLoss } from './pod-loss.js';
 import { tcpDelay } from './tcp-delay.js';
 
-const benchmarks = [podLoss, controllerMemory, manyTargets, commandStart, matchPlane, nodeAgent, tcpDelay, halt, drain];
+const benchmarks = [
+  podLoss,
+  controllerMemory,
+  manyTargets,
+  commandStart,
+  matchPlane,
+  nodeAgent,
+  tcpDelay,
+  halt,
+  drain,
+  apiCalls,
+  plan,
+];
 const names = benchmarks.map(({ name }) => name);
 
 async function main(): Promise<void> {

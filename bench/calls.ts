@@ -1,14 +1,16 @@
 import { Client } from '../src/kubernetes/client.js';
 import { clusterAt } from '../src/kubernetes/kubeconfig.js';
 import { createTransport } from '../src/kubernetes/transport.js';
-import { type CrashProxy, isQuestion, type ProxiedRequest, startCrashProxy } from '../src/testing/crash-proxy.js';
+import { type CrashProxy, isWrite, type ProxiedRequest, startCrashProxy } from '../src/testing/crash-proxy.js';
 
 /** What was asked of the API server: the renewals of Leases left out, for they go with time and not with work. */
 export interface Calls {
   all: number;
   /** What changes nothing, questions for somebody's rights among them. */
   reads: number;
+  /** Other than Events. */
   writes: number;
+  events: number;
   /** How often each was called, such as `10 delete pods`, the most frequent first. */
   words: string[];
 }
@@ -46,7 +48,8 @@ export async function startCounter(server: string): Promise<Counter> {
 
 function callsOf(requests: readonly ProxiedRequest[]): Calls {
   const counted = requests.filter(({ path }) => !path.includes('/leases'));
-  const writes = counted.filter((request) => request.method !== 'GET' && !isQuestion(request)).length;
+  const writes = counted.filter((request) => isWrite(request)).length;
+  const events = counted.filter(({ method, path }) => method !== 'GET' && path.includes('/events')).length;
   const numbers = new Map<string, number>();
   for (const request of counted) {
     const words = wordsOf(request);
@@ -55,8 +58,9 @@ function callsOf(requests: readonly ProxiedRequest[]): Calls {
   const sorted = [...numbers].sort(([, one], [, other]) => other - one);
   return {
     all: counted.length,
-    reads: counted.length - writes,
+    reads: counted.length - writes - events,
     writes,
+    events,
     words: sorted.map(([words, number]) => `${number} ${words}`),
   };
 }

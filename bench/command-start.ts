@@ -3,18 +3,12 @@ import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { kindExamples } from '../src/generate/examples.js';
 import type { Benchmark, Figure } from './figure.js';
-import { squall, temporaryFolder, timeNode } from './processes.js';
+import { peakOfNode, squall, temporaryFolder, timeNode } from './processes.js';
 import { inTurn } from './rounds.js';
 
 const TIMED_ROUNDS = 20;
 const MEMORY_ROUNDS = 5;
 const FILES = 100;
-
-/** Writes the most memory the process ever had, in KiB, as its last line. */
-const tellPeak = `process.on('exit', () => {
-  const [, peak] = /VmHWM:\\s+(\\d+)/.exec(require('node:fs').readFileSync('/proc/self/status', 'utf8'));
-  require('node:fs').writeSync(1, '\\n' + peak);
-});`;
 
 /** Start-up time and memory of commands that need no cluster, against a Node that does nothing. */
 export const commandStart: Benchmark = { name: 'command-start', run: measure };
@@ -23,17 +17,12 @@ async function measure(): Promise<Figure[]> {
   const folder = temporaryFolder();
   const manifests = join(folder, 'manifests');
   writeManifests(manifests);
-  const preload = join(folder, 'tell-peak.cjs');
-  writeFileSync(preload, tellPeak);
   const commands = { floor: ['-e', '0'], version: [squall, '--version'], validate: [squall, 'validate', manifests] };
 
   const { output } = await timeNode(commands.validate);
   if (!output.startsWith(`${FILES} valid`)) throw new Error(`squall validate did not take every file: ${output}`);
   const times = await inTurn(TIMED_ROUNDS, commands, async (args) => (await timeNode(args)).milliseconds);
-  const peaks = await inTurn(MEMORY_ROUNDS, commands, async (args) => {
-    const ran = await timeNode(['--require', preload, ...args]);
-    return Number(ran.output.split('\n').at(-1)) / 1024;
-  });
+  const peaks = await inTurn(MEMORY_ROUNDS, commands, peakOfNode);
   const against = '`node -e 0`';
   return [
     { what: '`squall --version`: time', against, unit: 'ms', ours: times.version, floor: times.floor },

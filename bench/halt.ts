@@ -2,8 +2,9 @@ import { HALT_POLICY } from '../src/api/labels.js';
 import { experimentRuns, safetyPolicies } from '../src/controller/resources.js';
 import type { Client } from '../src/kubernetes/client.js';
 import { inParallel } from '../src/kubernetes/parallel.js';
-import { leases, nodes } from '../src/kubernetes/resource.js';
+import { nodes } from '../src/kubernetes/resource.js';
 import type { Benchmark, Figure } from './figure.js';
+import { createNode } from './nodes.js';
 import { inTurn, sleep, timed } from './rounds.js';
 import { isFinished } from './runs.js';
 import { openSightings, type Sightings } from './sightings.js';
@@ -37,19 +38,6 @@ async function measure(bed: TestBed): Promise<Figure[]> {
       ...values,
     },
   ];
-}
-
-/** A node that is Ready without a kubelet: its Lease is valid for longer than anything is measured. */
-async function createNode(client: Client, name: string): Promise<void> {
-  const metadata = { name, namespace: 'kube-node-lease' };
-  const spec = {
-    holderIdentity: name,
-    leaseDurationSeconds: 3_600,
-    renewTime: new Date().toISOString().replace('Z', '000Z'),
-  };
-  await client.create(leases, { metadata, spec });
-  await client.create(nodes, { metadata: { name } });
-  await client.patchStatus(nodes, undefined, name, { conditions: [{ type: 'Ready', status: 'True' }] });
 }
 
 async function haltRuns(client: Client, watched: Sightings, runs: Sightings): Promise<number> {

@@ -1,11 +1,17 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** The command line of this build: it lies beside the bundle of the benchmarks. */
 export const squall = fileURLToPath(new URL('./squall.js', import.meta.url));
+
+/** Writes the most memory the process ever had, in KiB, as its last line. */
+const tellPeak = `process.on('exit', () => {
+  const [, peak] = /VmHWM:\\s+(\\d+)/.exec(require('node:fs').readFileSync('/proc/self/status', 'utf8'));
+  require('node:fs').writeSync(1, '\\n' + peak);
+});`;
 
 const alive = new Set<ChildProcess>();
 // However a benchmark ends, it leaves nothing running.
@@ -81,4 +87,19 @@ export async function timeNode(args: readonly string[]): Promise<{ output: strin
   const milliseconds = performance.now() - begun;
   if (code !== 0) throw new Error(`node ${args.join(' ')} exited with ${code}`);
   return { output, milliseconds };
+}
+
+/** Runs Node to its end and returns the most memory that it ever had, in MiB. */
+export async function peakOfNode(args: readonly string[]): Promise<number> {
+  const preload = join(temporaryFolder(), 'tell-peak.cjs');
+  writeFileSync(preload, tellPeak);
+  const { output } = await timeNode(['--require', preload, ...args]);
+  return Number(output.split('\n').at(-1)) / 1024;
+}
+
+/** Runs Node to its end and returns the milliseconds of processor that took, in steps of 10 ms; nothing else may end meanwhile. */
+export async function processorOfNode(args: readonly string[]): Promise<number> {
+  const before = processorOfEnded();
+  await timeNode(args);
+  return processorOfEnded() - before;
 }
