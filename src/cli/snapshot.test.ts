@@ -60,6 +60,10 @@ describe('a snapshot', () => {
     expect(stdout).not.toMatch(/kind: Deployment\nmetadata:\n {2}name: post/);
     // It takes room on nodes, wherever it is from.
     expect(stdout).toMatch(/kind: Pod\nmetadata:\n {2}name: post/);
+    const homeless = anExperiment('homeless');
+    delete homeless.metadata.namespace;
+    const planned = await runMain('plan', planning.write(homeless), '--snapshot', taken);
+    expect(planned.stdout).toMatch(/^shop\/homeless: /);
     const other = anExperiment('other');
     other.metadata.namespace = 'mail';
     const { code, stderr } = await runMain('plan', planning.write(other), '--snapshot', taken);

@@ -65,8 +65,9 @@ async function experimentsIn(
 
 function plansFromSnapshot(manifests: readonly Manifest[], contents: Contents, options: PlanOptions): Plan[] {
   const planner = new Planner(contents);
+  const fallback = options.namespace ?? contents.namespaces?.[0] ?? 'default';
   return manifests.map((manifest) => {
-    const experiment = experimentOf(manifest, options.namespace ?? 'default', options.seed);
+    const experiment = experimentOf(manifest, fallback, options.seed);
     if (contents.namespaces && !contents.namespaces.includes(experiment.namespace))
       throw new UsageError(
         `${options.snapshot} holds namespace ${contents.namespaces.join(', ')} only, and ${experiment.name} is of ${experiment.namespace}: take another with -n ${experiment.namespace}, or without -n`,
