@@ -1,7 +1,8 @@
 import { stat } from 'node:fs/promises';
 import type { ExperimentSpec } from '../api/experiment.js';
-import { ANNOTATION_EXPECTED_VERDICT, ANNOTATION_FILE, LABEL_EXPERIMENT } from '../api/labels.js';
+import { ANNOTATION_FILE } from '../api/labels.js';
 import { experiments } from '../controller/resources.js';
+import { inherited } from '../domain/schedule/run-object.js';
 import type { Client } from '../kubernetes/client.js';
 import { ApiError } from '../kubernetes/errors.js';
 import type { KubeObject, ObjectMeta } from '../kubernetes/resource.js';
@@ -121,7 +122,7 @@ function planRun(
   template: ExperimentSpec,
   { seed, file }: { seed?: number | undefined; file?: string },
 ): PlannedRun {
-  const expected = annotations?.[ANNOTATION_EXPECTED_VERDICT];
+  const own = inherited({ name, ...(labels && { labels }), ...(annotations && { annotations }) });
   return {
     title: name,
     object: {
@@ -130,11 +131,8 @@ function planRun(
       metadata: {
         generateName: `${name}-`,
         namespace,
-        labels: { ...labels, [LABEL_EXPERIMENT]: name },
-        annotations: {
-          ...(file && { [ANNOTATION_FILE]: file }),
-          ...(expected && { [ANNOTATION_EXPECTED_VERDICT]: expected }),
-        },
+        labels: own.labels,
+        annotations: { ...(file && { [ANNOTATION_FILE]: file }), ...own.annotations },
       },
       spec: { template, trigger: 'Command', ...(seed !== undefined && { seed }) },
     },
