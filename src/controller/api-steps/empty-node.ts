@@ -7,7 +7,7 @@ import { ApiError, TransportError } from '../../kubernetes/errors.js';
 import { podReference } from '../../kubernetes/events.js';
 import { inParallel } from '../../kubernetes/parallel.js';
 import { nodes, pods } from '../../kubernetes/resource.js';
-import type { Inspection, StepHandler, Surroundings } from './handler.js';
+import type { Inspection, StepHandler, Surroundings, Undo } from './handler.js';
 import { type DrainedPod, type NodeSurroundings, readDrainPlan } from './node-pods.js';
 import { present } from './outcome.js';
 
@@ -102,16 +102,21 @@ export const emptyNode: StepHandler<EmptyNode> = {
 
   async revert(step, undo, where) {
     delete memoryOf(where).plan;
-    const known = statusOf(where)?.progress;
-    // Whatever is on a node that was emptied has come since.
-    const wasEmptied = known !== undefined && known.total > 0 && known.done === known.total;
     // It is over even if nobody can say how far it came.
-    const look = wasEmptied ? undefined : await emptyNode.inspect(step, undo, where).catch(() => undefined);
+    const look = await lastLook(step, undo, where).catch(() => undefined);
     memories.get(where.client)?.delete(where.mark);
     const { effective = false, progress } = look ?? {};
     return { result: 'done', ...(effective && { effective }), ...(progress && { progress }) };
   },
 };
+
+/** How far it came; undefined: that was known, or can't be told any more as others may have come to a node that is open again. */
+async function lastLook(step: EmptyNode, undo: Undo, where: Surroundings): Promise<Inspection | undefined> {
+  const { done = 0, total = 0 } = statusOf(where)?.progress ?? {};
+  if (total > 0 && done === total) return undefined;
+  const node = await where.client.get(nodes, undefined, step.node);
+  return node.spec?.unschedulable ? emptyNode.inspect(step, undo, where) : undefined;
+}
 
 const memories = new WeakMap<Client, Map<string, Memory>>();
 
