@@ -11,8 +11,8 @@ import { until } from './scripted-server.js';
 
 /** `before`: the write never arrives. `answered`: it is done, and the answer is lost. */
 export const moments = ['before', 'answered'] as const;
-/** When a controller dies. */
-export type Moment = (typeof moments)[number];
+/** When a controller dies. `late`: the write is under way all the while, and arrives when the run is over. */
+export type Moment = (typeof moments)[number] | 'late';
 
 /** At which write a controller dies. */
 export interface Death {
@@ -56,6 +56,7 @@ export class CrashLane {
   readonly #candidates: Candidate[] = [];
   #leader: Candidate | undefined;
   #standby: Promise<Candidate> | undefined;
+  readonly #late: (() => Promise<void>)[] = [];
 
   constructor(
     readonly cluster: TestCluster,
@@ -82,6 +83,8 @@ export class CrashLane {
     if (course.from) begin();
     await course.meanwhile?.();
     outcome.run = await this.#ended(name);
+    for (const deliver of this.#late.splice(0)) await deliver();
+    await this.#ended(name);
     if (this.#leader) this.#leader.proxy.intercept = {};
     return outcome;
   }
@@ -109,20 +112,36 @@ export class CrashLane {
     const leader = this.#leader;
     if (!leader) throw new Error('nobody leads');
     let own = 0;
-    const meets = (moment: Moment) => (request: ProxiedRequest) => {
-      if (moment === 'before' && isWrite(request)) outcome.writes += 1;
-      if (death?.moment !== moment || !(death.of ?? isWrite)(request)) return false;
-      own += 1;
-      if (own < death.nth) return false;
+    const die = () => {
       leader.process.kill();
       const isDead = () => true;
       leader.proxy.intercept = { before: isDead, answered: isDead };
       outcome.died += 1;
       this.#leader = undefined;
       this.#standby = this.#succeed(later, course, outcome);
-      return true;
     };
-    leader.proxy.intercept = { before: meets('before'), answered: meets('answered') };
+    const meets = (moment: Moment) => (request: ProxiedRequest) => {
+      if (death?.moment !== moment || !(death.of ?? isWrite)(request)) return false;
+      own += 1;
+      return own === death.nth;
+    };
+    const [isBefore, isAnswered, isLate] = [meets('before'), meets('answered'), meets('late')];
+    const dies = (isDue: boolean) => {
+      if (isDue) die();
+      return isDue;
+    };
+    const keep = (deliver: () => Promise<void>) => {
+      this.#late.push(deliver);
+      die();
+    };
+    leader.proxy.intercept = {
+      before: (request) => {
+        if (isWrite(request)) outcome.writes += 1;
+        return dies(isBefore(request));
+      },
+      answered: (request) => dies(isAnswered(request)),
+      late: (request) => (isLate(request) ? keep : undefined),
+    };
   }
 
   /** Has the other one take over. Returns the one that stands by then. */

@@ -12,8 +12,17 @@ export interface Case {
   course?(cluster: TestCluster, run: string): Course;
   /** What somebody does when the run is over. */
   after?(cluster: TestCluster): Promise<void>;
-  /** Why the run ends, where somebody else ends it. */
+  /** Why the run ends, when somebody else ends it. */
   reason?: string;
+}
+
+/** What came of a case. */
+export interface Played {
+  writes: number;
+  /** The case and its verdict, for people. */
+  line: string;
+  /** The steps that were seen to happen. */
+  seen: StepName[];
 }
 
 /** A cluster with its controllers. */
@@ -34,7 +43,7 @@ export class Place {
   }
 
   /** Plays a case, and looks whether everything is as before. */
-  async play({ steps, deaths, course, after, reason: expected }: Case): Promise<{ writes: number; line: string }> {
+  async play({ steps, deaths, course, after, reason: expected }: Case): Promise<Played> {
     const { lane, ground } = this;
     const { cluster } = lane;
     this.#runs += 1;
@@ -45,10 +54,9 @@ export class Place {
     const differences = await ground.differences();
     const { reason, verdict, message = 'deleted', steps: told = [] } = run?.status ?? {};
     const line = `${steps.length === 1 ? steps[0] : 'together'} ${JSON.stringify(deaths)}: ${died} died, ${verdict}/${reason} ${message}`;
-    const ends = expected ? [expected] : ['HypothesisHeld', 'NotEnoughSamples', 'FaultNotEffective'];
-    const lies = told.filter(
-      ({ name: step, effective }) => effective > 0 && !happened[step as StepName](witness, ground),
-    );
+    const ends = [...(expected ? [expected] : []), 'HypothesisHeld', 'NotEnoughSamples', 'FaultNotEffective'];
+    const seen = steps.filter((step) => happened[step](witness, ground));
+    const lies = told.filter(({ name: step, effective }) => effective > 0 && !seen.includes(step as StepName));
     expect({
       line,
       differences,
@@ -58,7 +66,7 @@ export class Place {
       finalizers: run?.metadata.finalizers ?? [],
       ends: !run || ends.includes(reason ?? ''),
     }).toEqual({ line, differences: [], lies: [], excesses: [], injections: [], finalizers: [], ends: true });
-    return { writes, line };
+    return { writes, line, seen };
   }
 }
 
@@ -71,7 +79,7 @@ export class Places {
     this.#free.push(...all);
   }
 
-  async play(one: Case): Promise<{ writes: number; line: string }> {
+  async play(one: Case): Promise<Played> {
     const place = this.#free.pop() ?? (await new Promise<Place>((resolve) => this.#waiting.push(resolve)));
     return place.play(one).finally(() => {
       const next = this.#waiting.shift();

@@ -1,4 +1,11 @@
-import { Agent, createServer, type IncomingMessage, type ServerResponse, request as send } from 'node:http';
+import {
+  Agent,
+  createServer,
+  type IncomingMessage,
+  type RequestOptions,
+  type ServerResponse,
+  request as send,
+} from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 
 /** A request that went through the proxy. */
@@ -15,6 +22,8 @@ export interface ProxiedRequest {
 export interface Interception {
   before?(request: ProxiedRequest): boolean;
   answered?(request: ProxiedRequest): boolean;
+  /** Takes a request that has come whole, and its client's connection with it; `deliver` passes it on, if it is ever called. */
+  late?(request: ProxiedRequest): ((deliver: () => Promise<void>) => void) | undefined;
 }
 
 /** A proxy in front of an API server that sees every request and can cut it off. */
@@ -58,6 +67,14 @@ export async function startCrashProxy(target: string): Promise<CrashProxy> {
       request.socket.destroy();
       return;
     }
+    const take = proxy.intercept.late?.(seen);
+    if (take) {
+      void body(request).then((text) => {
+        request.socket.destroy();
+        take(() => deliver({ hostname, port, method, path, headers, agent }, text));
+      });
+      return;
+    }
     const onward = send({ hostname, port, method, path, headers, agent }, (answer) => {
       if (proxy.intercept.answered?.(seen)) {
         answer.resume();
@@ -74,6 +91,20 @@ export async function startCrashProxy(target: string): Promise<CrashProxy> {
     request.pipe(onward);
   }
   return proxy;
+}
+
+async function body(request: IncomingMessage): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of request) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}
+
+/** Sends a request of which nobody waits for the answer. */
+function deliver(options: RequestOptions, text: Buffer): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const late = send(options, (answer) => answer.resume().on('end', resolve));
+    late.on('error', reject).end(text);
+  });
 }
 
 /** Whether a request changes something that matters to a run: neither the Lease nor an Event. */
