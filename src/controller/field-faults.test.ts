@@ -1,17 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import {
-  daemonSets,
-  deployments,
-  events,
-  type Json,
-  nodes,
-  replicaSets,
-  statefulSets,
-} from '../kubernetes/resource.js';
+import { daemonSets, deployments, events, type Json, nodes, statefulSets } from '../kubernetes/resource.js';
 import {
   availableProbe,
   bundleController,
   type ControllerBundle,
+  experimentRuns,
+  injections,
   startTestCluster,
   type TestCluster,
 } from '../testing/controllers.js';
@@ -141,6 +135,26 @@ describe('nodes', () => {
     await first.finished();
   });
 
+  test('are given back when their run is gone, whoever let go of it', async () => {
+    const before = seen(node('n6'));
+    await run('forced', onNodes(['n6'], { nodeCordon: {} }, { duration: '60s' }));
+    await held('forced');
+    await cluster.client.patch(experimentRuns, 'default', 'forced', { metadata: { finalizers: [] } });
+    await cluster.client.delete(experimentRuns, 'default', 'forced');
+    await restored(() => node('n6'), before);
+    await until(() => cluster.injections().every(({ spec }) => spec.run.name !== 'forced'), 'the injection to go');
+  });
+
+  test('are given back when their injection is deleted', async () => {
+    const before = seen(node('n6'));
+    const { finished } = await run('unrecorded', onNodes(['n6'], { nodeCordon: {} }, { duration: '60s' }));
+    await held('unrecorded');
+    const own = cluster.injections().find(({ spec }) => spec.run.name === 'unrecorded');
+    await cluster.client.delete(injections, own.metadata.namespace, own.metadata.name);
+    expect(await finished()).toMatchObject({ verdict: 'Error' });
+    await restored(() => node('n6'), before);
+  });
+
   test('that are deleted meanwhile are let go of', async () => {
     await cluster.client.create(nodes, { metadata: { name: 'short-lived' }, status: { conditions: [] } });
     await cluster.client.patchStatus(nodes, undefined, 'short-lived', {
@@ -222,47 +236,12 @@ describe('a workload', () => {
     expect(deployment('restarted').metadata.generation).toBe(generation);
     expect(generation).toBe(2);
   });
-});
 
-describe('of workloads only those are drawn that', () => {
-  const nothing = async (name: string, step: Json) => {
-    const { finished } = await run(name, step);
-    const { reason, message } = await finished();
-    expect(reason).toBe('NoTargets');
-    return message;
-  };
-  const template = (app: string) => ({
-    metadata: { labels: { app } },
-    spec: { containers: [{ name: 'main', image: 'busybox:1' }] },
-  });
-
-  test('belong to nobody else', async () => {
-    await cluster.deploy('owner', 1);
-    const [owned] = (await cluster.client.list(replicaSets, { namespace: 'default', labelSelector: 'app=owner' }))
-      .items;
-    const step = onWorkload('ReplicaSet', owned?.metadata.name ?? '', { scale: { replicas: 0 } });
-    expect(await nothing('owned', step)).toContain('0 of 1: 1 that can not carry the fault');
-  });
-
-  test('have no rollout in progress', async () => {
-    const spec = {
-      replicas: 2,
-      paused: true,
-      selector: { matchLabels: { app: 'rolling' } },
-      template: template('rolling'),
-    };
-    await cluster.client.create(deployments, { metadata: { name: 'rolling', namespace: 'default' }, spec });
-    const step = onWorkload('Deployment', 'rolling', { scale: { replicas: 0 } });
-    expect(await nothing('rolling', step)).toContain('0 of 1: 1 with a rollout in progress');
-  });
-
-  test('are not protected, nor their pods', async () => {
-    await cluster.deploy('spared', 1, { labels: { 'squall.dev/protected': 'true' } });
-    const step = onWorkload('Deployment', 'spared', { rolloutRestart: {} }, { duration: undefined });
-    expect(await nothing('spared', step)).toContain('1 protected');
-  });
-
-  test('are of the kind, by their own labels', async () => {
+  test('is found by its kind and its own labels', async () => {
+    const template = (app: string) => ({
+      metadata: { labels: { app } },
+      spec: { containers: [{ name: 'main', image: 'busybox:1' }] },
+    });
     const meta = (name: string) => ({ name, namespace: 'default', labels: { own: name } });
     const spec = (app: string, more: Json = {}) => ({
       selector: { matchLabels: { app } },
