@@ -106,7 +106,7 @@ export function roughWeather(dice: Dice): Weather {
 }
 
 const crons = ['0 10 * * 1-5', '30 1,2 * * *', '0 0 * * 0', '15 9,17 * * *', '45 23 1,15 * *', '5 4 * * sat', '@daily'];
-const oftenCrons = ['0 * * * *', '*/30 8-18 * * 2', '20 */3 * * *'];
+const oftenCrons = ['20 */3 * * *', '*/30 8-18 * * 2'];
 const zones = ['UTC', 'Europe/London', 'America/New_York', 'Asia/Kolkata', 'Australia/Lord_Howe', 'Africa/Cairo'];
 /** None begins or ends at night, when clocks are set: what that means is tried elsewhere. */
 const windows = [
