@@ -10,6 +10,7 @@ import { matchPlane } from './match-plane.js';
 import { nodeAgent } from './node-agent.js';
 import { plan } from './plan.js';
 import { podLoss } from './pod-loss.js';
+import { schedule } from './schedule.js';
 import { tcpDelay } from './tcp-delay.js';
 
 const benchmarks = [
@@ -24,6 +25,7 @@ const benchmarks = [
   drain,
   apiCalls,
   plan,
+  schedule,
 ];
 const names = benchmarks.map(({ name }) => name);
 
