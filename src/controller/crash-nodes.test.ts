@@ -71,6 +71,8 @@ const REVERTING_WRITES = 60;
 const isOuter = ({ method, path }: ProxiedRequest) => method === 'PATCH' && !path.includes('squall.dev');
 /** How many of these there are. */
 const OUTER_WRITES = 18;
+/** And with which the faults are put on. */
+const APPLYING_WRITES = 11;
 
 const halted = { reason: 'Halted', after: (cluster: TestCluster) => cluster.resume() };
 
@@ -101,7 +103,7 @@ async function replaceNode({ client, cluster: { store } }: TestCluster): Promise
 /** Deaths, and what they have in common, by how many writes all faults together take. */
 const groups: [string, (writes: number) => Promise<Case[]> | Case[]][] = [
   ['with one fault', alone],
-  ['with all faults together', (writes) => together(deathsAt(writes, 4))],
+  ['with all faults together', (writes) => together(deathsAt(writes, 3))],
   ['followed by the one that took over', twice],
   ['while it takes everything back', () => together(deathsAt(REVERTING_WRITES, 2), onceHeld)],
   [
@@ -114,7 +116,15 @@ const groups: [string, (writes: number) => Promise<Case[]> | Case[]][] = [
   ],
   [
     'of which a write arrives when the run is over',
-    () => together(sample(OUTER_WRITES, 6, 0.5).map((nth) => ({ moment: 'late', nth, of: isOuter }))),
+    () => [
+      ...together(sample(OUTER_WRITES, 1, 0.8).map((nth) => ({ moment: 'late', nth, of: isOuter }))),
+      // Nobody else makes the write then.
+      ...together(
+        sample(APPLYING_WRITES, 3, 0.5).map((nth) => ({ moment: 'late', nth, of: isOuter })),
+        (cluster) => ({ onDeath: () => cluster.halt('a death') }),
+        halted,
+      ),
+    ],
   ],
   [
     'while its run is deleted',
