@@ -47,6 +47,18 @@ describe('the numbers of a step', () => {
 });
 
 describe('the conclusion of a step', () => {
+  test('says what somebody else has changed, which nobody put back', () => {
+    const status = step();
+    const injection = seen({ conflict: 'spec.replicas is 2', drifts: 1 }, {});
+    delete injection.spec.agent;
+    conclude(status, [injection]);
+    expect(status).toMatchObject({
+      drifts: 1,
+      message:
+        'somebody else changed what the fault had changed on 1 of 3 targets, and it was left so: spec.replicas is 2',
+    });
+  });
+
   test('sums up what agents have seen, and says what was not as it should have been', () => {
     const status = step();
     conclude(status, [

@@ -90,8 +90,12 @@ export function conclude(status: StepStatus, injections: readonly Injection[]): 
   noteConflicts(status, injections);
 }
 
+/** What somebody else changed or took away is left so; agents put back what vanished. */
 function noteConflicts(status: StepStatus, injections: readonly Injection[]): void {
-  const disputed = targetStates(injections).filter(({ conflict }) => conflict);
+  const states = targetStates(injections.filter(({ spec }) => spec.agent === undefined));
+  const drifts = states.reduce((sum, target) => sum + target.drifts, 0);
+  if (drifts > 0) status.drifts = drifts;
+  const disputed = states.filter(({ conflict }) => conflict);
   const [first] = disputed;
   if (!first) return;
   const where = `on ${disputed.length} of ${status.targets} targets`;
