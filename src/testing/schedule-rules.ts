@@ -91,6 +91,10 @@ function lost(course: Course): string[] {
     ...course.crashes,
     ...story.suspended,
     ...[...weather.clock, ...story.edits, ...story.wishes].map(({ at }) => around(at)),
+    // While the API server's clock is wrong a due time is not at its moment, and what was in the way neither.
+    ...weather.clock
+      .map(({ at, ahead }, index) => ({ from: at, to: weather.clock[index + 1]?.at ?? YEAR.to, ahead }))
+      .filter(({ ahead }) => ahead !== 0),
     ...weather.policies.flatMap(({ span: { from, to } }) => [
       { from: from - MINUTE, to: from + MINUTE },
       { from: to - MINUTE, to: to + MINUTE },

@@ -4,8 +4,8 @@ import type { KnownRun, ScheduleAction, ScheduleDecision, ScheduleObserved } fro
 import { type Dice, experimentAt, isWithin, type Span, type Story, type Weather, YEAR } from './schedule-world.js';
 
 const DAY = 86_400_000;
-/** Nobody has to look more often in a year: about three times for each of the most frequent runs. */
-const MOST_LOOKS = 50_000;
+/** Nobody has to look more often in a year: mostly every 5 s while targets are not ready. */
+const MOST_LOOKS = 500_000;
 /** How often a look ends half-way because the process dies, and for how long then nobody looks at most. */
 const CRASHES = 0.02;
 const LONGEST_CRASH = 20 * 60_000;
