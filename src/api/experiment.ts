@@ -172,7 +172,10 @@ export function experimentSpec(faults: readonly FaultMember[], probes: readonly 
 }
 
 /** One step: the fields all steps share; the fault stands beside them under its own name. */
-export type Step = { [K in keyof StepBase]: StepBase[K] };
+export type Step = { [K in keyof StepBase]: StepBase[K] } & {
+  /** The step whose targets it goes along with: it was made for a fault that is composed of several, and is in no manifest. */
+  companionOf?: string;
+};
 type StepBase = Infer<ReturnType<typeof stepObject>>;
 const stepObject = () => object('', stepFields);
 

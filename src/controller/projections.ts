@@ -9,6 +9,7 @@ import {
 } from '../api/labels.js';
 import { hasEnded } from '../domain/belief.js';
 import type { Candidate } from '../domain/observed.js';
+import { withCompanions } from '../faults/companions.js';
 import type { Json, KubeObject } from '../kubernetes/resource.js';
 import { sidecarRefusal } from './sidecar-refusal.js';
 
@@ -97,6 +98,14 @@ function workloadOf(
   };
 }
 
+/** The run with a step for every fault that is put on; its template in the API server stays as people have written it. */
+function composed(run: ExperimentRun): ExperimentRun {
+  const { template } = run.spec;
+  // A run of another version may have a method that this one can't read; that is found when it is checked.
+  if (!Array.isArray(template?.method)) return run;
+  return { ...run, spec: { ...run.spec, template: { ...template, method: withCompanions(template.method) } } };
+}
+
 /** Keeps a run whole while it needs the controller, and a line of it when it is over. */
 export function projectRun(object: KubeObject): LiveRun | FinishedRun {
   const run = object as unknown as ExperimentRun;
@@ -104,7 +113,7 @@ export function projectRun(object: KubeObject): LiveRun | FinishedRun {
   const uid = object.metadata.uid ?? '';
   const isHeld = object.metadata.finalizers?.includes(FINALIZER);
   if (!status?.finishTime || isHeld || !hasEnded(run))
-    return { finished: false, uid, run: withoutManagedFields(object) as unknown as ExperimentRun };
+    return { finished: false, uid, run: composed(withoutManagedFields(object) as unknown as ExperimentRun) };
   return {
     finished: true,
     uid,

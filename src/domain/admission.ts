@@ -34,7 +34,9 @@ export function admit(draft: RunDraft): void {
   if (!admissible(draft, draws)) return;
   const carried = carriers(draft, draws);
   if (!carried) return;
-  const planned = draws.map(({ step }) => ({ step, targets: (carried.get(step.name) ?? []).map(({ pod }) => pod) }));
+  // What goes along with another step hits nothing that does not count there.
+  const own = draws.filter(({ step }) => !step.companionOf);
+  const planned = own.map(({ step }) => ({ step, targets: (carried.get(step.name) ?? []).map(({ pod }) => pod) }));
   if (!admitted(draft, from, planned)) return;
 
   draft.status.selection = draws.map(({ step, draw: drawn }) => {
@@ -67,10 +69,16 @@ function awaitsYoungPods(draft: RunDraft, pods: Record<string, Candidate[]>): bo
 export function drawAll(draft: RunDraft, pods: Record<string, Candidate[]>): { step: Step; draw: Draw }[] {
   const { spareNodes = {}, reservations } = draft.observed;
   const held = new Set(nodeNames(reservations.flatMap(({ targets }) => targets)));
+  const drawnNodes = new Map<string | undefined, Set<string>>();
   return draft.template.method.map((step) => {
     const settings = { seed: draft.status.seed ?? 0, key: step.name, now: draft.now, fault: draft.facts(step) };
     const nodes = { spares: spareNodes[step.name] ?? [], held };
-    const drawn = draw(pods[step.name] ?? [], step.targets, { ...settings, nodes });
+    const named = pods[step.name] ?? [];
+    const candidates = step.companionOf
+      ? named.filter(({ node }) => drawnNodes.get(step.companionOf)?.has(node))
+      : named;
+    const drawn = draw(candidates, step.targets, { ...settings, nodes });
+    drawnNodes.set(step.name, new Set(nodeNames(drawn.order.slice(0, drawn.chosen))));
     for (const name of nodeNames(drawn.order.slice(0, drawn.chosen))) held.add(name);
     return { step, draw: drawn };
   });
@@ -87,7 +95,7 @@ function carriers(draft: RunDraft, draws: { step: Step; draw: Draw }[]): Map<str
     if (!found) continue;
     carried.set(step.name, found.carried);
     const [first] = found.refused;
-    if (!first) continue;
+    if (!first || step.companionOf) continue;
     const many = `${found.refused.length} of ${drawn.chosen} targets`;
     draft.find(first.reason, `Step '${step.name}' can't be carried out on ${many}: ${wordsOf(found.refused)}`);
   }
@@ -99,7 +107,7 @@ function carriers(draft: RunDraft, draws: { step: Step; draw: Draw }[]): Map<str
 function admissible(draft: RunDraft, draws: { step: Step; draw: Draw }[]): boolean {
   const { namespace = '' } = draft.observed.run.metadata;
   for (const { step, draw: drawn } of draws) {
-    if (drawn.chosen > 0) continue;
+    if (drawn.chosen > 0 || step.companionOf) continue;
     const words = funnel({ ...drawn, candidates: 0 });
     const why = drawn.matched === 0 ? noMatch(step.targets, namespace) : `no candidate is left: ${words}`;
     draft.find('NoTargets', `Step '${step.name}' has nothing to hit: ${why}`);

@@ -201,7 +201,10 @@ export function finish(draft: RunDraft): void {
 /** Whatever the steps have been said to be: no run passes without an effect of each of them. */
 function requireEffects(draft: RunDraft): void {
   if ((draft.status.findings?.length ?? 0) > 0) return;
-  const without = draft.status.steps?.find(({ state, effective }) => state !== 'Done' || effective === 0);
+  const owned = new Set(draft.template.method.flatMap(({ name, companionOf }) => (companionOf ? [] : [name])));
+  const without = draft.status.steps?.find(
+    ({ name, state, effective }) => owned.has(name) && (state !== 'Done' || effective === 0),
+  );
   if (without) draft.find('FaultNotEffective', `Step '${without.name}' ended without an effect that was seen`);
 }
 

@@ -111,10 +111,11 @@ function reportStuck(draft: RunDraft, step: Step, status: StepStatus, states: re
  * A target that can't carry the fault ends the run: as one that can't be tested when nothing at all was touched, and that
  * is known once the agents have said of all others how far they are. Returns whether there was one.
  */
-function reportRefused(draft: RunDraft, { name }: Step, states: readonly KnownTarget[], deadline: number): boolean {
+function reportRefused(draft: RunDraft, step: Step, states: readonly KnownTarget[], deadline: number): boolean {
+  const { name, companionOf } = step;
   const refused = states.filter(({ state }) => state === 'Refused');
   const [first] = refused;
-  if (!first) return false;
+  if (!first || companionOf) return false;
   const wanted = targetStates(draft.observed.injections.filter(({ spec }) => spec.state !== 'Pending'));
   const isTouched = wanted.some(({ hit, state }) => hit || state === 'Failed');
   const isUnknown = wanted.some(isOpen);
@@ -225,7 +226,7 @@ function awaitRevert(draft: RunDraft, step: Step, status: StepStatus): void {
   status.state = 'Done';
   status.endTime = draft.time;
   conclude(status, draft.injectionsOf(step.name));
-  if (findNotHeldBack(draft, step) || status.effective > 0) return;
+  if (findNotHeldBack(draft, step) || status.effective > 0 || step.companionOf) return;
   const why =
     status.hit === 0 ? 'no target was hit' : `none of ${status.hit} targets showed the effect${unmet(status)}`;
   draft.find(

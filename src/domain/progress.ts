@@ -123,6 +123,8 @@ export function recordedInjections(draft: RunDraft, step: Step): Injection[] {
 export function isWhole(draft: RunDraft, step: Step): boolean {
   const injections = recordedInjections(draft, step);
   if (injections.some(({ metadata }) => metadata.deletionTimestamp)) return false;
+  const { chosen } = draft.status.selection?.find((each) => each.step === step.name) ?? {};
+  if (chosen === 0 && injections.length === 0) return true;
   const missing = new Map<number, number>();
   for (const { spec } of injections) missing.set(spec.round, (missing.get(spec.round) ?? spec.parts) - 1);
   return missing.size === recordedRounds(draft, step) && [...missing.values()].every((parts) => parts === 0);

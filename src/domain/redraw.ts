@@ -15,7 +15,7 @@ import { type Affordable, affordable, refusalWords } from './safeguards.js';
 export function replaceMissed(draft: RunDraft, step: Step, states: readonly KnownTarget[]): boolean {
   const wanted = wantedAtOnce(draft, step);
   const missing = wanted - states.filter(({ hit }) => hit).length;
-  if (missing <= 0 || draft.facts(step).repeatEveryMilliseconds !== undefined) return false;
+  if (missing <= 0 || step.companionOf || draft.facts(step).repeatEveryMilliseconds !== undefined) return false;
   if (!draft.observed.candidates || !authorized(draft, draft.now - OLDEST_LOOK_MILLISECONDS)) return true;
   const noticed = Math.max(0, ...states.flatMap(({ state, since }) => (state === 'Missed' ? [since] : [])));
   const redraw = drawAgain(draft, step, step.name, noticed);

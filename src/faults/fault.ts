@@ -42,6 +42,11 @@ interface Common<Params> {
   needs: Need[];
   /** What is wrong with parameters that the schema can't say. */
   check?(params: Params): FaultProblem[];
+  /**
+   * What agents do beside it to the pods on the nodes it is put on, as the field of a step: only where there are agents
+   * that can, and to no other effect when there are none.
+   */
+  companion?(params: Params): Record<string, unknown> | undefined;
   /** How often it is applied anew while the step lasts, as a duration; undefined: once. */
   repeatEvery?(params: Params): string | undefined;
 }

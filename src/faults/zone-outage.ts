@@ -1,4 +1,4 @@
-import { defaulted, duration, object } from '../api/schema.js';
+import { boolean, defaulted, duration, object } from '../api/schema.js';
 import { parseDuration } from '../stats/duration.js';
 import { fault } from './fault.js';
 
@@ -6,7 +6,7 @@ import { fault } from './fault.js';
 const TAINT = 'squall.dev/zone-outage';
 
 const schema = object(
-  'zoneOutage takes whole zones out: their nodes are cordoned and tainted `squall.dev/zone-outage`, and their pods killed without asking disruption budgets. Pods of DaemonSets, static and protected ones are left; a `partition` of `targets.pods` with the same `zones`, in a step beside it, cuts them off. What was there of cordons and taints is restored at the end.',
+  'zoneOutage takes whole zones out: their nodes are cordoned and tainted `squall.dev/zone-outage`, and their pods killed without asking disruption budgets. Pods of DaemonSets, static and protected ones are left. What was there of cordons and taints is restored at the end.',
   {
     gracePeriod: defaulted(
       duration(
@@ -14,6 +14,12 @@ const schema = object(
         { zero: true, wholeSeconds: true },
       ),
       '0s',
+    ),
+    partition: defaulted(
+      boolean(
+        "partition also cuts the pods of the run's namespace that are on these nodes off from all others while they are still there, such as those of DaemonSets: where the nodes have agents that can. It is shown as a step of its own, and takes the right to inject `partition`. Default true.",
+      ),
+      true,
     ),
   },
 );
@@ -24,7 +30,7 @@ export const zoneOutage = fault({
   summary: 'Takes all nodes of a zone out of service and kills their pods.',
   schema,
   rules: [],
-  example: { gracePeriod: '0s' },
+  example: { gracePeriod: '0s', partition: true },
   targets: ['zones'],
   disrupts: true,
   oneShot: false,
@@ -34,6 +40,7 @@ export const zoneOutage = fault({
     { group: '', resource: 'nodes', verbs: ['patch'] },
     { group: '', resource: 'pods', verbs: ['delete'] },
   ],
+  companion: ({ partition }) => (partition ? { partition: { direction: 'Both', includeKubelet: false } } : undefined),
   apply: ({ gracePeriod }, { name, uid }) => [
     {
       do: 'setFields',

@@ -4,6 +4,7 @@ import type { Kind } from '../../api/kind.js';
 import { DEFAULT_NAMESPACE } from '../../api/labels.js';
 import { kinds } from '../../catalogue.js';
 import { seedOf } from '../../domain/draw.js';
+import { withCompanions } from '../../faults/companions.js';
 import { type ClusterOptions, connect } from '../connect.js';
 import { exitCodes, type Io, UsageError } from '../io.js';
 import { withDefaults } from '../manifest/check.js';
@@ -114,10 +115,11 @@ function experimentOf({ object }: Manifest, fallback: string, seed: number | und
   const namespace = metadata.namespace ?? fallback;
   const name = metadata.name ?? metadata.generateName;
   const own = kind === 'ExperimentRun' ? spec.seed : undefined;
+  const template = (kind === 'ExperimentRun' ? spec.template : spec) as ExperimentSpec;
   return {
     namespace,
     name,
-    spec: kind === 'ExperimentRun' ? spec.template : spec,
+    spec: { ...template, method: withCompanions(template.method) },
     // The UID of a future run is not known, so any seed is as good as another; this one stays the same.
     seed: seed ?? own ?? seedOf(`${namespace}/${name}`),
   };

@@ -229,7 +229,9 @@ describe('what a plan foretells', () => {
       expect(plan.refusals.map(({ reason }) => reason)).toContain(seen.run.status.reason);
       return;
     }
-    const foretold = plan.steps.map(({ name, targets }) => [name, targets.map(({ uid }) => uid).sort()]);
+    // What goes along with another step may have nobody to do it.
+    const told = plan.steps.filter(({ name, targets }) => targets.length > 0 || !name.includes('.'));
+    const foretold = told.map(({ name, targets }) => [name, targets.map(({ uid }) => uid).sort()]);
     expect(foretold).toEqual(Object.entries(seen.drawn).map(([name, uids]) => [name, uids.sort()]));
     expectSteps(plan, seen);
     const instant = given.spec.method.every(({ podKill }: Json) => podKill?.gracePeriod === '0s');

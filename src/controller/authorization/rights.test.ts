@@ -50,7 +50,10 @@ describe('what an experiment must be allowed to do', () => {
     const rights = rightsOf(aTemplate({ hypothesis: [], method }), 'shop', served);
     const local = kind === 'pods' || kind === 'workloads' ? 'shop' : undefined;
     expect(rights).not.toEqual([]);
-    for (const { resource, namespace } of rights) expect(namespace).toBe(resource === 'nodes' ? undefined : local);
+    const own = rights.filter(({ verb }) => verb !== 'inject' || kind === 'pods');
+    for (const { resource, namespace } of own) expect(namespace).toBe(resource === 'nodes' ? undefined : local);
+    // What agents do beside a fault on nodes is done to pods of the run's namespace.
+    for (const right of rights) if (!own.includes(right)) expect(right.namespace).toBe('shop');
   });
 
   test('a fault for workloads takes rights on the kind that the step names, and no more than its fields ask for', () => {

@@ -1,6 +1,7 @@
 import type { ExperimentSpec, Step } from '../../api/experiment.js';
 import { GROUP } from '../../api/labels.js';
 import { targetKindOf } from '../../api/targets.js';
+import { withCompanions } from '../../faults/companions.js';
 import type { Need } from '../../faults/fault.js';
 import { faultOf } from '../../faults/index.js';
 import type { Resource } from '../../kubernetes/resource.js';
@@ -42,7 +43,7 @@ export function readingsOf({ hypothesis = [] }: ExperimentSpec): (Reading & { pr
  */
 export function rightsOf(spec: ExperimentSpec, namespace: string, served: Served): Right[] {
   const wanted = [
-    ...spec.method.flatMap((step) => stepRights(step, namespace)),
+    ...withCompanions(spec.method).flatMap((step) => stepRights(step, namespace)),
     ...readingsOf(spec).flatMap((reading) => readingRights(reading, namespace, served(reading))),
   ];
   const distinct = new Map<string, Right>();

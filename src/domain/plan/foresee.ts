@@ -132,7 +132,7 @@ function drawOf(
         : [],
     ),
   );
-  const hit = decided.size > 0 ? named.filter(({ uid }) => decided.has(uid)) : chosen;
+  const hit = decided.size > 0 || step.companionOf ? named.filter(({ uid }) => decided.has(uid)) : chosen;
   const hitUids = new Set(hit.map(({ uid }) => uid));
   const later = laterRounds(draft, step, named, hitUids);
   return {
