@@ -12,7 +12,7 @@ import {
   decideAgentInjection,
   type FaultSighting,
 } from '../domain/agent-injection.js';
-import type { Outcome } from '../domain/injection.js';
+import type { Outcome } from '../domain/injection-observed.js';
 import { isOneShot } from '../faults/index.js';
 import { type BackoffLimits, backoffDelay, type Timing } from '../kubernetes/timing.js';
 import type { InjectionInputs } from './inputs.js';

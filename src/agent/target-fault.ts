@@ -1,5 +1,5 @@
 import type { Injection, Target } from '../api/injection.js';
-import type { Outcome } from '../domain/injection.js';
+import type { Outcome } from '../domain/injection-observed.js';
 import { faultOf } from '../faults/index.js';
 import type { AgentStep } from '../faults/step.js';
 import type { KubeObject } from '../kubernetes/resource.js';

@@ -4,7 +4,7 @@ import type { SafetyPolicy } from '../api/safety-policy.js';
 import type { Client } from '../kubernetes/client.js';
 import { Reflector } from '../kubernetes/reflector.js';
 import type { KubeObject, Resource } from '../kubernetes/resource.js';
-import { ExperimentRuns } from './experiment-runs.js';
+import { ExperimentRuns } from './experiments/experiment-runs.js';
 import { type FinishedRun, type LiveRun, projectRun, withoutManagedFields } from './projections.js';
 import { experimentRuns, experiments, injections, safetyPolicies } from './resources.js';
 

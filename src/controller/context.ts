@@ -2,11 +2,11 @@ import type { Logger } from 'pino';
 import type { Client } from '../kubernetes/client.js';
 import type { EventRecorder } from '../kubernetes/events.js';
 import type { Caches } from './caches.js';
-import type { Ledger } from './ledger.js';
+import type { RunTargets } from './candidates/run-targets.js';
 import type { NodeWatch } from './node-watch.js';
 import type { Prober } from './prober.js';
 import type { RunRecords } from './run-records.js';
-import type { RunTargets } from './run-targets.js';
+import type { Ledger } from './safeguards/ledger.js';
 import type { SidecarImage } from './sidecars/container.js';
 
 import type { Surveyor } from './surveyor.js';

@@ -8,8 +8,8 @@ import { parseDuration } from '../stats/duration.js';
 import { plansFor } from './agent-plans.js';
 import type { Context } from './context.js';
 import type { NodeRecord } from './node-reader.js';
-import { Protection, policiesOf, runNamespace } from './protection.js';
 import type { RunMemory } from './run-records.js';
+import { Protection, policiesOf, runNamespace } from './safeguards/protection.js';
 
 /** What the domain needs to know of a step's fault. */
 export function factsOf(step: Step): StepFacts {
@@ -110,7 +110,7 @@ export function halts({ caches }: Context): string[] {
     .sort();
 }
 
-export { isProtectedNamespace } from './protection.js';
+export { isProtectedNamespace } from './safeguards/protection.js';
 
 /** The candidates with what policies and the labels of the run's namespace say of them. */
 function marked(

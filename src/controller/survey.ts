@@ -3,7 +3,7 @@ import { reviewOwnRights } from './authorization/access-review.js';
 import { authorize, missingText, surveyOf } from './authorization/missing-rights.js';
 import type { Right } from './authorization/rights.js';
 import type { Context } from './context.js';
-import { readSafeguards } from './safeguard-reader.js';
+import { readSafeguards } from './safeguards/safeguard-reader.js';
 import type { Look } from './surveyor.js';
 
 /** Looks once at the rights of a run's service account and at what safeguards depend on. */

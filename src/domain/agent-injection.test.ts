@@ -8,7 +8,7 @@ import {
   decideAgentInjection,
   type FaultSighting,
 } from './agent-injection.js';
-import type { Outcome } from './injection.js';
+import type { Outcome } from './injection-observed.js';
 
 const NOW = START + 5_000;
 const done: Outcome = { result: 'done' };

@@ -8,7 +8,7 @@ import {
   type TargetStatus,
 } from '../api/injection.js';
 import { shortened, timestamp } from './draft.js';
-import type { Outcome } from './injection.js';
+import type { Outcome } from './injection-observed.js';
 
 /** What an agent saw of a fault that is on. */
 export interface FaultSighting {

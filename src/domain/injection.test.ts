@@ -1,7 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import type { InjectionState, TargetState } from '../api/injection.js';
 import { anInjection, anInjectionObserved, START } from '../testing/builders.js';
-import { decideInjection, type InjectionObserved, type PresentTarget } from './injection.js';
+import { decideInjection } from './injection.js';
+import type { InjectionObserved, PresentTarget } from './injection-observed.js';
 
 const uid = 'uid-pod-0';
 const alive: PresentTarget = { terminating: false, protected: false };

@@ -1,6 +1,6 @@
 import { isCertainlyOff, type Target, type TargetStatus } from '../api/injection.js';
 import { shortened } from './draft.js';
-import type { Attempt, InjectionObserved, Preparation, Sighting } from './injection.js';
+import type { Attempt, InjectionObserved, Preparation, Sighting } from './injection-observed.js';
 import { entered, type Next, spared } from './target-entry.js';
 
 /** What is recorded of a target must fit into its status. */

@@ -1,6 +1,6 @@
 import type { Target, TargetState, TargetStatus } from '../api/injection.js';
 import { shortened, timestamp } from './draft.js';
-import type { PresentTarget, TargetAction } from './injection.js';
+import type { PresentTarget, TargetAction } from './injection-observed.js';
 
 /** The most characters of a message in the status of a target. */
 const MAX_MESSAGE = 256;

@@ -2,7 +2,7 @@ import type { ExperimentSpec, HypothesisProbe, Step } from '../api/experiment.js
 import type { ExperimentRun, RunStatus } from '../api/experiment-run.js';
 import type { Injection, InjectionSpec, TargetState } from '../api/injection.js';
 import { API_VERSION } from '../api/labels.js';
-import type { InjectionObserved } from '../domain/injection.js';
+import type { InjectionObserved } from '../domain/injection-observed.js';
 import type { Candidate, NodeFacts, ProbeWindow, RunObserved, StepFacts } from '../domain/observed.js';
 import type { Survey } from '../domain/survey.js';
 import type { WindowSummary } from '../stats/window.js';

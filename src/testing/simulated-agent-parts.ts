@@ -1,6 +1,6 @@
 import type { Ended, Injection, Target } from '../api/injection.js';
 import type { FaultSighting } from '../domain/agent-injection.js';
-import type { Outcome } from '../domain/injection.js';
+import type { Outcome } from '../domain/injection-observed.js';
 import { ApiTrouble, type SimulatedCluster } from './simulated-cluster.js';
 
 /** Something that is done bit by bit. */

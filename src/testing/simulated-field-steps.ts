@@ -1,5 +1,5 @@
 import type { Injection } from '../api/injection.js';
-import type { Attempt, TargetAction, Undone } from '../domain/injection.js';
+import type { Attempt, TargetAction, Undone } from '../domain/injection-observed.js';
 import type { Effect } from '../domain/world.js';
 import { ApiTrouble, type SimulatedCluster } from './simulated-cluster.js';
 import { FROZEN } from './simulated-fields.js';

@@ -1,4 +1,4 @@
-import type { Attempt, Preparation, Undone } from '../domain/injection.js';
+import type { Attempt, Preparation, Undone } from '../domain/injection-observed.js';
 
 /** What a fault that sets a field sets it to. */
 export const FROZEN = 'frozen';

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { ExperimentRun } from '../api/experiment-run.js';
 import type { Injection, Target } from '../api/injection.js';
-import type { InjectionAction, InjectionObserved } from '../domain/injection.js';
+import type { InjectionAction, InjectionObserved } from '../domain/injection-observed.js';
 import type { LifeCycleObserved } from '../domain/life-cycle.js';
 import type { Candidate } from '../domain/observed.js';
 import type { Effect } from '../domain/world.js';

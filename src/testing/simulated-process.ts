@@ -1,7 +1,8 @@
 import type { ExperimentRun } from '../api/experiment-run.js';
 import type { decideAgentInjection } from '../domain/agent-injection.js';
 import type { believed } from '../domain/belief.js';
-import type { Attempt, decideInjection, Outcome, Preparation, Sighting, Undone } from '../domain/injection.js';
+import type { decideInjection } from '../domain/injection.js';
+import type { Attempt, Outcome, Preparation, Sighting, Undone } from '../domain/injection-observed.js';
 import type { decideLifeCycle } from '../domain/life-cycle.js';
 import type { StepFacts } from '../domain/observed.js';
 import type { decideRun } from '../domain/run.js';

@@ -2,7 +2,7 @@ import type { ExperimentRun } from '../api/experiment-run.js';
 import type { Injection, InjectionSpec, Target, TargetState } from '../api/injection.js';
 import { ANNOTATION_VERDICT, FINALIZER } from '../api/labels.js';
 import type { Caches } from '../controller/caches.js';
-import { Ledger } from '../controller/ledger.js';
+import { Ledger } from '../controller/safeguards/ledger.js';
 import { believed } from '../domain/belief.js';
 import type { RunAction, RunDecision, StepFacts } from '../domain/observed.js';
 import { decideRun } from '../domain/run.js';

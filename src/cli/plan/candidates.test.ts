@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Targets } from '../../api/targets.js';
-import { watchOf } from '../../controller/candidate-watch.js';
+import { watchOf } from '../../controller/candidates/candidate-watch.js';
 import { daemonSets, nodes, pods } from '../../kubernetes/resource.js';
 import { type Planning, startPlanning } from '../../testing/planning.js';
 import { until } from '../../testing/scripted-server.js';

@@ -1,9 +1,9 @@
 import { selects } from '../../api/selector.js';
 import type { Targets } from '../../api/targets.js';
 import { isScaledBy } from '../../controller/api-steps/objects.js';
-import { projectNode } from '../../controller/node-targets.js';
+import { projectNode } from '../../controller/candidates/node-targets.js';
+import { projectWorkload } from '../../controller/candidates/workload-targets.js';
 import { type KnownPod, projectPod } from '../../controller/projections.js';
-import { projectWorkload } from '../../controller/workload-targets.js';
 import type { Candidate } from '../../domain/observed.js';
 import type { KubeObject } from '../../kubernetes/resource.js';
 import type { Contents } from './contents.js';

@@ -1,7 +1,7 @@
 import type { Step } from '../../api/experiment.js';
 import { parseAbilities, sidecarAbilities } from '../../controller/agent-plans.js';
 import { projectNodePod } from '../../controller/api-steps/node-pods.js';
-import type { Protection } from '../../controller/protection.js';
+import type { Protection } from '../../controller/safeguards/protection.js';
 import { planDrain } from '../../domain/drain.js';
 import { asTarget } from '../../domain/naming.js';
 import type { Effect } from '../../domain/plan/effect.js';

@@ -6,10 +6,15 @@ import type { SafetyPolicy } from '../../api/safety-policy.js';
 import { checkExperiment, problemText } from '../../catalogue.js';
 import type { Context } from '../../controller/context.js';
 import { factsOf, halts } from '../../controller/gather.js';
-import { Ledger, type LedgerCaches } from '../../controller/ledger.js';
 import { projectRun } from '../../controller/projections.js';
-import { Protection, policiesOf } from '../../controller/protection.js';
-import { disruptionBudget, replicasOf, surveyedPod, workloadFacts } from '../../controller/safeguard-facts.js';
+import { Ledger, type LedgerCaches } from '../../controller/safeguards/ledger.js';
+import { Protection, policiesOf } from '../../controller/safeguards/protection.js';
+import {
+  disruptionBudget,
+  replicasOf,
+  surveyedPod,
+  workloadFacts,
+} from '../../controller/safeguards/safeguard-facts.js';
 import type { RunObserved } from '../../domain/observed.js';
 import { LabelIndex } from '../../domain/plan/label-index.js';
 import type { Survey } from '../../domain/survey.js';

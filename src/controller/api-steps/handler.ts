@@ -1,9 +1,9 @@
 import type { Injection, Target, TargetStatus } from '../../api/injection.js';
-import type { Attempt, Outcome, Undone } from '../../domain/injection.js';
+import type { Attempt, Outcome, Undone } from '../../domain/injection-observed.js';
 import type { ApiStep } from '../../faults/step.js';
 import type { Client } from '../../kubernetes/client.js';
 import type { EventInput } from '../../kubernetes/events.js';
-import type { Protection, RunNamespace } from '../protection.js';
+import type { Protection, RunNamespace } from '../safeguards/protection.js';
 
 /** Where a step is performed. */
 export interface Surroundings {

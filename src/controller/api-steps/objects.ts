@@ -1,4 +1,4 @@
-import type { Attempt } from '../../domain/injection.js';
+import type { Attempt } from '../../domain/injection-observed.js';
 import type { ObjectRef } from '../../faults/step.js';
 import type { Client } from '../../kubernetes/client.js';
 import { ApiError } from '../../kubernetes/errors.js';

@@ -1,4 +1,4 @@
-import type { Outcome } from '../../domain/injection.js';
+import type { Outcome } from '../../domain/injection-observed.js';
 import { ApiError } from '../../kubernetes/errors.js';
 
 /** Nothing was done, certainly, and trying again may help. */

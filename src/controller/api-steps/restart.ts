@@ -1,4 +1,4 @@
-import type { Attempt } from '../../domain/injection.js';
+import type { Attempt } from '../../domain/injection-observed.js';
 import type { SetFields } from '../../faults/step.js';
 import type { KubeObject } from '../../kubernetes/resource.js';
 import type { Inspection, Surroundings } from './handler.js';

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Injection, Target } from '../../api/injection.js';
-import type { Outcome, Preparation, Undone } from '../../domain/injection.js';
+import type { Outcome, Preparation, Undone } from '../../domain/injection-observed.js';
 import type { ApiStep } from '../../faults/step.js';
 import type { Inspection, Surroundings, Undo } from './handler.js';
 import { handlerOf } from './index.js';

@@ -1,4 +1,4 @@
-import type { Outcome } from '../../domain/injection.js';
+import type { Outcome } from '../../domain/injection-observed.js';
 import type { Client } from '../../kubernetes/client.js';
 import { ApiError } from '../../kubernetes/errors.js';
 import { type Json, type KubeObject, pods } from '../../kubernetes/resource.js';

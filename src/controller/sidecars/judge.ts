@@ -1,6 +1,6 @@
 import type { TargetStatus } from '../../api/injection.js';
 import type { FaultSighting, Over } from '../../domain/agent-injection.js';
-import type { Outcome } from '../../domain/injection.js';
+import type { Outcome } from '../../domain/injection-observed.js';
 import type { SidecarReport } from '../../faults/sidecar.js';
 import type { Sidecar, SidecarRole, SidecarView } from './container.js';
 

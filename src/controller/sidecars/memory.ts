@@ -1,5 +1,5 @@
 import type { Injection } from '../../api/injection.js';
-import type { Outcome } from '../../domain/injection.js';
+import type { Outcome } from '../../domain/injection-observed.js';
 import type { KubeObject } from '../../kubernetes/resource.js';
 import type { SidecarView } from './container.js';
 import type { KnownStep } from './order.js';

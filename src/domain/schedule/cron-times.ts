@@ -1,6 +1,5 @@
 import type { Zone } from '../zone.js';
 import type { Cron } from './cron.js';
-import type { Recurrence } from './recurrence.js';
 
 const DAY_MILLISECONDS = 86_400_000;
 const HOUR_MILLISECONDS = 3_600_000;
@@ -16,7 +15,7 @@ const HORIZON_DAYS = 5 * 366;
  * minute or hour begins with `*`, goes by what the clocks show: nothing in an hour that is skipped, twice in one that
  * is repeated, so that the rhythm goes on.
  */
-export class CronTimes implements Recurrence {
+export class CronTimes {
   readonly #timesOfDay: readonly number[];
 
   constructor(

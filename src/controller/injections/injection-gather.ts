@@ -1,17 +1,17 @@
-import type { ExperimentRun } from '../api/experiment-run.js';
-import type { Injection, Target } from '../api/injection.js';
-import type { InjectionObserved } from '../domain/injection.js';
-import type { Candidate } from '../domain/observed.js';
-import { isStopping } from '../domain/run.js';
-import { faultOf } from '../faults/index.js';
-import { inParallel } from '../kubernetes/parallel.js';
-import { pods } from '../kubernetes/resource.js';
-import { present } from './api-steps/outcome.js';
-import type { Context } from './context.js';
-import { halts } from './gather.js';
+import type { ExperimentRun } from '../../api/experiment-run.js';
+import type { Injection, Target } from '../../api/injection.js';
+import type { InjectionObserved } from '../../domain/injection-observed.js';
+import type { Candidate } from '../../domain/observed.js';
+import { isStopping } from '../../domain/run.js';
+import { faultOf } from '../../faults/index.js';
+import { inParallel } from '../../kubernetes/parallel.js';
+import { pods } from '../../kubernetes/resource.js';
+import { present } from '../api-steps/outcome.js';
+import type { Context } from '../context.js';
+import { halts } from '../gather.js';
+import { projectPod } from '../projections.js';
+import { Protection, runNamespace } from '../safeguards/protection.js';
 import type { InjectionMemory } from './injection-memory.js';
-import { projectPod } from './projections.js';
-import { Protection, runNamespace } from './protection.js';
 
 /** How many targets of one injection are read or worked on at once. */
 export const TARGETS_AT_ONCE = 20;

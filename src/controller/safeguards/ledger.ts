@@ -1,11 +1,11 @@
-import type { ExperimentRun } from '../api/experiment-run.js';
-import type { Injection } from '../api/injection.js';
-import { LABEL_EXPERIMENT } from '../api/labels.js';
-import { holdingOf } from '../domain/reservations.js';
-import type { Holding, Reservation } from '../domain/survey.js';
-import { isDisruptive } from '../faults/fault.js';
-import { faults } from '../faults/index.js';
-import type { Caches } from './caches.js';
+import type { ExperimentRun } from '../../api/experiment-run.js';
+import type { Injection } from '../../api/injection.js';
+import { LABEL_EXPERIMENT } from '../../api/labels.js';
+import { holdingOf } from '../../domain/reservations.js';
+import type { Holding, Reservation } from '../../domain/survey.js';
+import { isDisruptive } from '../../faults/fault.js';
+import { faults } from '../../faults/index.js';
+import type { Caches } from '../caches.js';
 
 /** What the ledger looks at of what is stored. */
 export interface LedgerCaches {

@@ -1,8 +1,8 @@
-import { LABEL_ALLOWED, LABEL_PROTECTED } from '../api/labels.js';
-import { selects } from '../api/selector.js';
-import type { Candidate } from '../domain/observed.js';
-import type { NamedPolicy } from '../domain/survey.js';
-import type { Context } from './context.js';
+import { LABEL_ALLOWED, LABEL_PROTECTED } from '../../api/labels.js';
+import { selects } from '../../api/selector.js';
+import type { Candidate } from '../../domain/observed.js';
+import type { NamedPolicy } from '../../domain/survey.js';
+import type { Context } from '../context.js';
 
 /** All policies as they are now. */
 export function policiesOf({ caches }: Pick<Context, 'caches'>): NamedPolicy[] {

@@ -1,7 +1,7 @@
-import { selectorText } from '../api/selector.js';
-import type { Targets } from '../api/targets.js';
-import { ApiError } from '../kubernetes/errors.js';
-import type { Reflector } from '../kubernetes/reflector.js';
+import { selectorText } from '../../api/selector.js';
+import type { Targets } from '../../api/targets.js';
+import { ApiError } from '../../kubernetes/errors.js';
+import type { Reflector } from '../../kubernetes/reflector.js';
 import {
   daemonSets,
   deployments,
@@ -11,10 +11,10 @@ import {
   type Resource,
   replicaSets,
   statefulSets,
-} from '../kubernetes/resource.js';
-import type { WatchOptions } from './candidate-watch.js';
+} from '../../kubernetes/resource.js';
+import { type KnownPod, projectPod } from '../projections.js';
 import { inZones } from './node-targets.js';
-import { type KnownPod, projectPod } from './projections.js';
+import type { WatchOptions } from './watched-candidates.js';
 import { WatchedCandidates, type WatchSelection } from './watched-candidates.js';
 
 const workloads: Record<string, Resource> = {

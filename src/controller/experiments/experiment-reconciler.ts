@@ -1,15 +1,15 @@
-import type { Experiment } from '../api/experiment.js';
-import { checkExperiment, problemText } from '../catalogue.js';
-import { decideSchedule } from '../domain/schedule/decide.js';
-import type { ScheduleDecision, ScheduleObserved } from '../domain/schedule/observed.js';
-import { difference } from '../kubernetes/difference.js';
-import { ApiError } from '../kubernetes/errors.js';
-import type { ReconcileResult } from '../kubernetes/queue.js';
-import { splitKey } from '../kubernetes/resource.js';
-import type { Context } from './context.js';
+import type { Experiment } from '../../api/experiment.js';
+import { checkExperiment, problemText } from '../../catalogue.js';
+import { decideSchedule } from '../../domain/schedule/decide.js';
+import type { ScheduleDecision, ScheduleObserved } from '../../domain/schedule/observed.js';
+import { difference } from '../../kubernetes/difference.js';
+import { ApiError } from '../../kubernetes/errors.js';
+import type { ReconcileResult } from '../../kubernetes/queue.js';
+import { splitKey } from '../../kubernetes/resource.js';
+import type { Context } from '../context.js';
+import { halts } from '../gather.js';
+import { experiments } from '../resources.js';
 import { actOnExperiment, NameTakenError } from './experiment-actions.js';
-import { halts } from './gather.js';
-import { experiments } from './resources.js';
 import { readUnready } from './start-conditions.js';
 
 /** A timer can't be set for longer than 24 days; nobody minds an idle look a day. */

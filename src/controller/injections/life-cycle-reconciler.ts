@@ -1,13 +1,13 @@
-import type { ExperimentRun } from '../api/experiment-run.js';
-import type { Injection } from '../api/injection.js';
-import { decideLifeCycle, type LifeCycleDecision } from '../domain/life-cycle.js';
-import { faultOf } from '../faults/index.js';
-import { difference } from '../kubernetes/difference.js';
-import { ApiError } from '../kubernetes/errors.js';
-import type { ReconcileResult } from '../kubernetes/queue.js';
-import type { Context } from './context.js';
-import { injections } from './resources.js';
-import { deleteInjection, setInjectionState } from './run-actions.js';
+import type { ExperimentRun } from '../../api/experiment-run.js';
+import type { Injection } from '../../api/injection.js';
+import { decideLifeCycle, type LifeCycleDecision } from '../../domain/life-cycle.js';
+import { faultOf } from '../../faults/index.js';
+import { difference } from '../../kubernetes/difference.js';
+import { ApiError } from '../../kubernetes/errors.js';
+import type { ReconcileResult } from '../../kubernetes/queue.js';
+import type { Context } from '../context.js';
+import { injections } from '../resources.js';
+import { deleteInjection, setInjectionState } from '../run-actions.js';
 
 /**
  * Looks at one injection that an agent carries out: has it taken back when no run owns it, looks for proof when the agent

@@ -1,11 +1,11 @@
-import { ANNOTATION_UNDO_PREFIX, LABEL_PART_OF, LABEL_PROTECTED, PART_OF } from '../api/labels.js';
-import { selectorText } from '../api/selector.js';
-import type { Targets } from '../api/targets.js';
-import type { Candidate } from '../domain/observed.js';
-import type { Reflector } from '../kubernetes/reflector.js';
-import type { Json, KubeObject } from '../kubernetes/resource.js';
-import { horizontalPodAutoscalers, isScaledBy, resources } from './api-steps/objects.js';
-import type { WatchOptions } from './candidate-watch.js';
+import { ANNOTATION_UNDO_PREFIX, LABEL_PART_OF, LABEL_PROTECTED, PART_OF } from '../../api/labels.js';
+import { selectorText } from '../../api/selector.js';
+import type { Targets } from '../../api/targets.js';
+import type { Candidate } from '../../domain/observed.js';
+import type { Reflector } from '../../kubernetes/reflector.js';
+import type { Json, KubeObject } from '../../kubernetes/resource.js';
+import { horizontalPodAutoscalers, isScaledBy, resources } from '../api-steps/objects.js';
+import type { WatchOptions } from './watched-candidates.js';
 import { WatchedCandidates } from './watched-candidates.js';
 
 /** Which workloads are meant. */

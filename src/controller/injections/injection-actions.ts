@@ -1,14 +1,14 @@
-import type { Injection, Target } from '../api/injection.js';
-import type { InjectionAction, TargetAction } from '../domain/injection.js';
-import { faultOf } from '../faults/index.js';
-import type { EventInput } from '../kubernetes/events.js';
-import { NotDoneError } from './api-steps/outcome.js';
-import { TargetSteps } from './api-steps/target-steps.js';
-import { type Context, NotLeadingError, StoppedError } from './context.js';
+import type { Injection, Target } from '../../api/injection.js';
+import type { InjectionAction, TargetAction } from '../../domain/injection-observed.js';
+import { faultOf } from '../../faults/index.js';
+import type { EventInput } from '../../kubernetes/events.js';
+import { NotDoneError } from '../api-steps/outcome.js';
+import { TargetSteps } from '../api-steps/target-steps.js';
+import { type Context, NotLeadingError, StoppedError } from '../context.js';
+import { deleteInjection, setInjectionState } from '../run-actions.js';
+import { Protection, type RunNamespace } from '../safeguards/protection.js';
 import { isToStop } from './injection-gather.js';
 import type { InjectionMemory } from './injection-memory.js';
-import { Protection, type RunNamespace } from './protection.js';
-import { deleteInjection, setInjectionState } from './run-actions.js';
 
 /** How soon what says nothing of it is looked at again. */
 const LOOK_MILLISECONDS = 10_000;

@@ -1,12 +1,12 @@
-import type { Experiment, Step } from '../api/experiment.js';
-import { type Targets, workloadKinds } from '../api/targets.js';
-import type { Candidate } from '../domain/observed.js';
-import { ApiError } from '../kubernetes/errors.js';
-import { inParallel } from '../kubernetes/parallel.js';
-import { resources } from './api-steps/objects.js';
-import { watchOf } from './candidate-watch.js';
-import type { Context } from './context.js';
-import { isRolling } from './workload-targets.js';
+import type { Experiment, Step } from '../../api/experiment.js';
+import { type Targets, workloadKinds } from '../../api/targets.js';
+import type { Candidate } from '../../domain/observed.js';
+import { ApiError } from '../../kubernetes/errors.js';
+import { inParallel } from '../../kubernetes/parallel.js';
+import { resources } from '../api-steps/objects.js';
+import { watchOf } from '../candidates/candidate-watch.js';
+import { isRolling } from '../candidates/workload-targets.js';
+import type { Context } from '../context.js';
 
 /** How long the targets may take to be listed. */
 const LIST_MILLISECONDS = 10_000;

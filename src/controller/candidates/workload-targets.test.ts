@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import type { Json, KubeObject } from '../kubernetes/resource.js';
+import type { Json, KubeObject } from '../../kubernetes/resource.js';
 import { projectWorkload } from './workload-targets.js';
 
 type Kind = Parameters<typeof projectWorkload>[1];

@@ -1,9 +1,9 @@
-import { ANNOTATION_UNDO_PREFIX, LABEL_PART_OF, LABEL_PROTECTED, PART_OF } from '../api/labels.js';
-import { selectorText } from '../api/selector.js';
-import type { Targets } from '../api/targets.js';
-import type { Candidate } from '../domain/observed.js';
-import { type Json, type KubeObject, nodes } from '../kubernetes/resource.js';
-import type { WatchOptions } from './candidate-watch.js';
+import { ANNOTATION_UNDO_PREFIX, LABEL_PART_OF, LABEL_PROTECTED, PART_OF } from '../../api/labels.js';
+import { selectorText } from '../../api/selector.js';
+import type { Targets } from '../../api/targets.js';
+import type { Candidate } from '../../domain/observed.js';
+import { type Json, type KubeObject, nodes } from '../../kubernetes/resource.js';
+import type { WatchOptions } from './watched-candidates.js';
 import { WatchedCandidates, type WatchSelection } from './watched-candidates.js';
 
 /** See https://kubernetes.io/docs/reference/labels-annotations-taints/ */

@@ -1,13 +1,14 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
-import type { Targets } from '../api/targets.js';
-import { Client } from '../kubernetes/client.js';
-import { clusterAt } from '../kubernetes/kubeconfig.js';
-import { type Json, nodes, pods } from '../kubernetes/resource.js';
-import { createTransport, type Transport } from '../kubernetes/transport.js';
-import { type Cluster, startCluster } from '../sandbox/cluster.js';
-import { until } from '../testing/scripted-server.js';
-import { type CandidateWatch, watchOf } from './candidate-watch.js';
+import type { Targets } from '../../api/targets.js';
+import { Client } from '../../kubernetes/client.js';
+import { clusterAt } from '../../kubernetes/kubeconfig.js';
+import { type Json, nodes, pods } from '../../kubernetes/resource.js';
+import { createTransport, type Transport } from '../../kubernetes/transport.js';
+import { type Cluster, startCluster } from '../../sandbox/cluster.js';
+import { until } from '../../testing/scripted-server.js';
+import { watchOf } from './candidate-watch.js';
 import { projectNode } from './node-targets.js';
+import type { CandidateWatch } from './watched-candidates.js';
 
 let cluster: Cluster;
 let transport: Transport;

@@ -1,7 +1,8 @@
-import type { ExperimentRun } from '../api/experiment-run.js';
-import type { Candidate } from '../domain/observed.js';
-import type { Client } from '../kubernetes/client.js';
-import { type CandidateWatch, watchOf } from './candidate-watch.js';
+import type { ExperimentRun } from '../../api/experiment-run.js';
+import type { Candidate } from '../../domain/observed.js';
+import type { Client } from '../../kubernetes/client.js';
+import { watchOf } from './candidate-watch.js';
+import type { CandidateWatch } from './watched-candidates.js';
 
 const RETRY_MILLISECONDS = 2_000;
 

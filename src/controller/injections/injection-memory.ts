@@ -1,5 +1,5 @@
-import type { Injection } from '../api/injection.js';
-import type { Attempt, Preparation, Sighting, Undone } from '../domain/injection.js';
+import type { Injection } from '../../api/injection.js';
+import type { Attempt, Preparation, Sighting, Undone } from '../../domain/injection-observed.js';
 
 /** A target is not looked at more often than this for whatever happens. */
 const OFTEN_MILLISECONDS = 1_000;

@@ -1,9 +1,34 @@
-import type { Candidate } from '../domain/observed.js';
-import type { ListOptions } from '../kubernetes/client.js';
-import { ApiError } from '../kubernetes/errors.js';
-import { Reflector } from '../kubernetes/reflector.js';
-import type { KubeObject, Resource } from '../kubernetes/resource.js';
-import type { CandidateWatch, WatchOptions } from './candidate-watch.js';
+import type { Candidate } from '../../domain/observed.js';
+import type { Client, ListOptions } from '../../kubernetes/client.js';
+import { ApiError } from '../../kubernetes/errors.js';
+import { Reflector } from '../../kubernetes/reflector.js';
+import type { KubeObject, Resource } from '../../kubernetes/resource.js';
+
+/** Keeps the candidates of a step known while a run is active. */
+export interface CandidateWatch {
+  /** Begins to watch; failures are retried by a later call. Resolves when the candidates are known. */
+  start(): Promise<void>;
+  /** The candidates now; undefined while they are not known. */
+  list(): Candidate[] | undefined;
+  /** The same by UID. */
+  byUid(): ReadonlyMap<string, Candidate> | undefined;
+  /** For nodes: the names of others that could take their pods, as far as they matter; see `spareNodes` of a run. */
+  spares?(): readonly string[];
+  /** Why they can't be known: the controller may not read them. */
+  readonly refusal: string | undefined;
+  stop(): Promise<void>;
+}
+
+/** Where a watch gets its candidates and whom it tells. */
+export interface WatchOptions {
+  client: Client;
+  /** The namespace of the run. */
+  namespace: string;
+  /** The node that the controller runs on; undefined: it is not known, as outside of a cluster. */
+  ownNode?: string | undefined;
+  onChange: () => void;
+  onError: (error: unknown) => void;
+}
 
 /** How often a watch that broke is looked at again. */
 const CHECK_MILLISECONDS = 250;

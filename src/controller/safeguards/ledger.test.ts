@@ -1,8 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
-import type { ExperimentRun } from '../api/experiment-run.js';
-import type { Injection } from '../api/injection.js';
-import { holdingOf } from '../domain/reservations.js';
-import { anInjection, aRun, aStep, freezeFacts, killFacts } from '../testing/builders.js';
+import type { ExperimentRun } from '../../api/experiment-run.js';
+import type { Injection } from '../../api/injection.js';
+import { holdingOf } from '../../domain/reservations.js';
+import { anInjection, aRun, aStep, freezeFacts, killFacts } from '../../testing/builders.js';
 import { Ledger, type LedgerCaches } from './ledger.js';
 
 function ledgerOf(injections: Injection[], runs: ExperimentRun[] = []): Ledger {

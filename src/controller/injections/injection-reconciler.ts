@@ -1,18 +1,19 @@
-import type { Injection } from '../api/injection.js';
-import { decideInjection, type InjectionAction, type InjectionDecision } from '../domain/injection.js';
-import { difference } from '../kubernetes/difference.js';
-import { ApiError } from '../kubernetes/errors.js';
-import { targetReference } from '../kubernetes/events.js';
-import { inParallel } from '../kubernetes/parallel.js';
-import type { ReconcileResult } from '../kubernetes/queue.js';
-import { splitKey } from '../kubernetes/resource.js';
-import type { Context } from './context.js';
+import type { Injection } from '../../api/injection.js';
+import { decideInjection } from '../../domain/injection.js';
+import type { InjectionAction, InjectionDecision } from '../../domain/injection-observed.js';
+import { difference } from '../../kubernetes/difference.js';
+import { ApiError } from '../../kubernetes/errors.js';
+import { targetReference } from '../../kubernetes/events.js';
+import { inParallel } from '../../kubernetes/parallel.js';
+import type { ReconcileResult } from '../../kubernetes/queue.js';
+import { splitKey } from '../../kubernetes/resource.js';
+import type { Context } from '../context.js';
+import { injections } from '../resources.js';
+import { SidecarReconciler } from '../sidecars/reconciler.js';
 import { actOnInjection } from './injection-actions.js';
 import { gatherInjection, liveRun, TARGETS_AT_ONCE } from './injection-gather.js';
 import { beginLook, forgetPrepared, InjectionMemories } from './injection-memory.js';
 import { LifeCycleReconciler } from './life-cycle-reconciler.js';
-import { injections } from './resources.js';
-import { SidecarReconciler } from './sidecars/reconciler.js';
 
 /** Looks at one injection: carries it out when its effects go through the API server, and leaves that to agents else. */
 export class InjectionReconciler {

@@ -1,7 +1,7 @@
-import { selects } from '../api/selector.js';
-import type { DisruptionBudget, SurveyedPod, WorkloadFacts } from '../domain/survey.js';
-import type { Json, KubeObject } from '../kubernetes/resource.js';
-import { projectPod } from './projections.js';
+import { selects } from '../../api/selector.js';
+import type { DisruptionBudget, SurveyedPod, WorkloadFacts } from '../../domain/survey.js';
+import type { Json, KubeObject } from '../../kubernetes/resource.js';
+import { projectPod } from '../projections.js';
 
 /** A pod with what disruption budgets select it by. */
 export interface LabelledPod extends SurveyedPod {

@@ -1,9 +1,9 @@
-import { LABEL_EXPERIMENT } from '../api/labels.js';
-import type { KnownRun } from '../domain/schedule/observed.js';
-import { timeOf } from '../domain/schedule/schedule-draft.js';
-import type { Reflector } from '../kubernetes/reflector.js';
-import { keyOf, splitKey } from '../kubernetes/resource.js';
-import type { FinishedRun, LiveRun } from './projections.js';
+import { LABEL_EXPERIMENT } from '../../api/labels.js';
+import type { KnownRun } from '../../domain/schedule/observed.js';
+import { timeOf } from '../../domain/schedule/schedule-draft.js';
+import type { Reflector } from '../../kubernetes/reflector.js';
+import { keyOf, splitKey } from '../../kubernetes/resource.js';
+import type { FinishedRun, LiveRun } from '../projections.js';
 
 type CachedRun = LiveRun | FinishedRun;
 

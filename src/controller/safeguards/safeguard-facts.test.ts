@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import type { Json } from '../kubernetes/resource.js';
+import type { Json } from '../../kubernetes/resource.js';
 import { disruptionBudget, type LabelledPod, replicasOf, surveyedPod, workloadFacts } from './safeguard-facts.js';
 
 const pod = (name: string, more: Partial<LabelledPod> = {}): LabelledPod => ({

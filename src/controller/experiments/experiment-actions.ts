@@ -1,10 +1,10 @@
-import type { Experiment } from '../api/experiment.js';
-import { LABEL_EXPERIMENT } from '../api/labels.js';
-import type { ScheduleAction } from '../domain/schedule/observed.js';
-import { runObject } from '../domain/schedule/run-object.js';
-import { ApiError } from '../kubernetes/errors.js';
-import type { Context } from './context.js';
-import { experimentRuns } from './resources.js';
+import type { Experiment } from '../../api/experiment.js';
+import { LABEL_EXPERIMENT } from '../../api/labels.js';
+import type { ScheduleAction } from '../../domain/schedule/observed.js';
+import { runObject } from '../../domain/schedule/run-object.js';
+import { ApiError } from '../../kubernetes/errors.js';
+import type { Context } from '../context.js';
+import { experimentRuns } from '../resources.js';
 
 /** A run was to be started, and something that is no run of the experiment has its name. */
 export class NameTakenError extends Error {

@@ -1,11 +1,11 @@
-import type { ExperimentRun } from '../api/experiment-run.js';
-import type { StepSafeguards } from '../api/safeguards.js';
-import { targetKindOf } from '../api/targets.js';
-import { dependOnCluster } from '../domain/safeguards/bounds.js';
-import { workloadKey, workloadOf } from '../domain/safeguards/pods-hit.js';
-import type { NamedPolicy, Survey } from '../domain/survey.js';
-import { ApiError } from '../kubernetes/errors.js';
-import { inParallel } from '../kubernetes/parallel.js';
+import type { ExperimentRun } from '../../api/experiment-run.js';
+import type { StepSafeguards } from '../../api/safeguards.js';
+import { targetKindOf } from '../../api/targets.js';
+import { dependOnCluster } from '../../domain/safeguards/bounds.js';
+import { workloadKey, workloadOf } from '../../domain/safeguards/pods-hit.js';
+import type { NamedPolicy, Survey } from '../../domain/survey.js';
+import { ApiError } from '../../kubernetes/errors.js';
+import { inParallel } from '../../kubernetes/parallel.js';
 import {
   daemonSets,
   deployments,
@@ -16,9 +16,9 @@ import {
   type Resource,
   replicaSets,
   statefulSets,
-} from '../kubernetes/resource.js';
-import type { Context } from './context.js';
-import { factsOf } from './gather.js';
+} from '../../kubernetes/resource.js';
+import type { Context } from '../context.js';
+import { factsOf } from '../gather.js';
 import { policiesOf } from './protection.js';
 import { disruptionBudget, type LabelledPod, replicasOf, surveyedPod, workloadFacts } from './safeguard-facts.js';
 
