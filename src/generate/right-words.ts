@@ -3,7 +3,7 @@ import type { Fault, Need } from '../faults/fault.js';
 import { code } from './markdown.js';
 
 /** The right to have agents carry out a fault. */
-export function injectRight({ name }: Fault): string {
+export function injectRight({ name }: Pick<Fault, 'name'>): string {
   return `${code('inject')} on ${code(`faults.${GROUP}`)} named ${code(name)}`;
 }
 

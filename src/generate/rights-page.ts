@@ -28,11 +28,14 @@ export function rightsPage(faults: readonly Fault[], probes: readonly Probe[]): 
 
 function faultRows(fault: Fault): string[][] {
   const link = `[${fault.name}](${faultLink(fault)})`;
+  const beside = Object.keys(fault.companion?.(fault.example) ?? {}).map(
+    (name) => `; and in the run's namespace ${injectRight({ name })}, if its fields ask for that`,
+  );
   return fault.targets.map((kind) => {
     if (fault.by === 'Agent') return [link, kind, injectRight(fault), "the run's namespace"];
     const isLocal = kind === 'pods' || kind === 'workloads';
     const where = isLocal ? "the run's namespace" : 'all namespaces: a ClusterRole';
-    return [link, kind, fault.needs.map(needText).join('; '), where];
+    return [link, kind, fault.needs.map(needText).join('; '), `${where}${beside.join('')}`];
   });
 }
 
