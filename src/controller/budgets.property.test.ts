@@ -140,4 +140,22 @@ describe('many runs at once', () => {
     expect(result.peaks.get('Cluster')).toBe(1);
     expect(reasons(result)).toContain('NotEnoughSamples');
   });
+
+  test('count what a round that could not be recorded has left against the steps beside it', () => {
+    const steps: Made[] = [
+      { kind: 'repeat', count: 1, parallel: false },
+      { kind: 'repeat', count: 2, parallel: true },
+    ];
+    for (let seed = 0; seed < 200; seed += 1) {
+      const result = tryOut({
+        ...calm,
+        seed,
+        trouble: 0.3,
+        runs: [aTrialRun(steps, 0)],
+        policy: policyOf({ namespace: 4 }),
+      });
+      expect([seed, result.peaks.get('Namespace app-0')]).toEqual([seed, expect.any(Number)]);
+      expect(result.peaks.get('Namespace app-0')).toBeLessThanOrEqual(4);
+    }
+  });
 });

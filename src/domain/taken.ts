@@ -14,7 +14,12 @@ export function taken(
   rounds: number,
 ): Pick<SafetyStep, 'name' | 'facts' | 'on' | 'gone' | 'drawn'> {
   const facts = draft.facts(step);
-  const recorded = draft.injectionsOf(step.name).filter(({ spec }) => spec.round < rounds);
+  const replaced = new Set(draft.actions.flatMap((action) => (action.do === 'deleteInjection' ? [action.name] : [])));
+  // What an earlier attempt has left of a round that was drawn just now is part of it where it is the same.
+  const drawnRounds = Math.max(rounds, draft.stepStatus(step).rounds);
+  const recorded = draft
+    .injectionsOf(step.name)
+    .filter(({ metadata, spec }) => spec.round < rounds || (spec.round < drawnRounds && !replaced.has(metadata.name)));
   const states = targetStates(recorded);
   const isOver = facts.oneShot && draft.stepStatus(step).state === 'Done';
   const fresh = draft.actions.flatMap((action) =>

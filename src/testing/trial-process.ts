@@ -155,6 +155,8 @@ export class TrialProcess {
   }
 
   #apply({ run, step }: InjectionSpec, target: Target, { oneShot }: StepFacts): void {
+    // What arrives late finds nobody under that UID.
+    if (!this.cluster.pods.some(({ uid }) => uid === target.uid)) return;
     this.cluster.put(run.uid, step, target);
     if (oneShot) this.cluster.lose(target.uid);
   }

@@ -156,6 +156,8 @@ async function atRest(): Promise<void> {
   const calm = () =>
     cluster.cluster.store.list('deployments', 'shop').every(({ metadata, spec, status }: Json) => {
       const isKnown = status?.observedGeneration === metadata.generation;
+      const told = [status?.updatedReplicas, status?.readyReplicas, status?.availableReplicas];
+      if (spec.replicas > 0 && told.some((count) => count !== spec.replicas)) return false;
       const counts = [cluster.pods(metadata.name, 'shop'), cluster.readyPods(metadata.name, 'shop')];
       return isKnown && counts.every(({ length }) => length === spec.replicas);
     });

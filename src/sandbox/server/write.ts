@@ -39,7 +39,10 @@ export async function handleCreate(call: ResourceCall): Promise<void> {
     const message = 'Required value: name or generateName is required';
     throw invalid(qualifiedKind(type), '', [{ reason: 'FieldValueRequired', message, field: 'metadata.name' }]);
   }
-  metadata.name ||= generatedName(metadata.generateName);
+  metadata.name ||= generatedName(
+    metadata.generateName,
+    (name) => context.store.get(type.resource, target.namespace, name) !== undefined,
+  );
   delete metadata.managedFields;
   // A new object has no past: whatever the client says of uid and status is not taken over.
   for (const field of ['uid', 'selfLink', 'creationTimestamp']) {

@@ -116,7 +116,8 @@ class MemoryStore implements ServerStore {
   create(resource: ResourceName, object: NewObject, options: WriteOptions = {}): KubeObject {
     const created = cloneJson(object) as KubeObject;
     const { metadata } = created;
-    metadata.name ||= generatedName(metadata.generateName);
+    const { namespace } = metadata;
+    metadata.name ||= generatedName(metadata.generateName, (name) => this.get(resource, namespace, name) !== undefined);
     this.checkNamespace(resource, metadata);
     metadata.uid = randomUUID();
     metadata.creationTimestamp = timestamp(this.now());
