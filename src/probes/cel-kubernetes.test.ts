@@ -172,8 +172,8 @@ describe('an expression over a Deployment', () => {
   test.each([
     ['object.spec.strategy.rollingUpdate.maxSurge > 1', 'no such overload'],
     ["object.metadata.name.matches('(')", 'missing closing )'],
-    ["object.spec.replicas.matches('4')", "found no matching overload for 'int.matches(string)'"],
-    ["duration(object.metadata.name) > duration('1s')", "type conversion error from 'string'"],
+    ["object.spec.replicas.matches('4')", 'found no matching overload for'],
+    ["duration(object.metadata.name) > duration('1s')", 'type conversion error from string'],
     ['object.metadata.labels.map(k, object.metadata.labels[k]).sum() == 3', 'values that are not all numbers'],
     ["['a', object.spec.replicas].max() == 'a'", 'values that have no order among each other'],
     ['object.spec.replicas / 0 == 1', 'division by zero'],
