@@ -42,7 +42,7 @@ export async function makeBridge(watchdog: Watchdog, device: string): Promise<Br
       `route add local ${prefix}.128.0/${prefixBits} dev ${device}`,
     );
     // Random, as RFC 4193 asks for.
-    const local = `fd${randomBytes(5).toString('hex')}`.replace(/(.{4})(.{4})(.{4})/, '$1:$2:$3');
+    const local = uniqueLocalPrefix(randomBytes(5));
     const hasIPv6 = await ip(`address add ${local}::1/64 dev ${device} nodad`).then(
       () => true,
       () => false,
@@ -81,6 +81,12 @@ async function networksInUse(watchdog: Watchdog): Promise<string[]> {
  */
 function macAddress(): string {
   return ['02', ...randomBytes(5).toString('hex').match(/../g)!].join(':');
+}
+
+/** The first three groups of a unique local address (RFC 4193), without leading zeros as everybody writes them (RFC 5952). */
+function uniqueLocalPrefix(bytes: Buffer): string {
+  const groups = `fd${bytes.toString('hex')}`.match(/.{4}/g) ?? [];
+  return groups.map((group) => group.replace(/^0+(?=.)/, '')).join(':');
 }
 
 /** The last two numbers of an IPv4 address, in hexadecimal. */
