@@ -50,6 +50,9 @@ export const runConditions = {
 /** The type of a condition of a run. */
 export type RunCondition = keyof typeof runConditions;
 
+/** The 20 steps that a method may have, and one that goes along with each. */
+const MAX_STEPS = 40;
+
 const maxSafe = Number.MAX_SAFE_INTEGER;
 const count = (description: string) => integer(description, { min: 0, max: 0x7fffffff });
 
@@ -147,7 +150,7 @@ const selection = list(
     standIns: count('standIns is how many of the chosen are stand-ins of an embedded cluster that only sleep.'),
     digest: string('digest (sha256) over the UIDs of the chosen.', { max: 80 }),
   }),
-  { max: 20, key: 'step' },
+  { max: MAX_STEPS, key: 'step' },
 );
 
 const steps = list(
@@ -178,7 +181,7 @@ const steps = list(
     roundTime: optional(time('roundTime is when the last round was asked for.')),
     endTime: optional(time('endTime is when the step ended and its fault was taken back.')),
   }),
-  { max: 20, key: 'name' },
+  { max: MAX_STEPS, key: 'name' },
 );
 
 const stageResult = object('What the samples of one stage say.', {

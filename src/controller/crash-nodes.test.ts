@@ -148,7 +148,7 @@ const groups: [string, (writes: number) => Promise<Case[]> | Case[]][] = [
     'while everything is halted',
     (writes) => [
       ...together(
-        sample(REVERTING_WRITES, 1, 0.3).map((nth) => ({ moment: 'before', nth })),
+        sample(REVERTING_WRITES, 1, 0.1).map((nth) => ({ moment: 'before', nth })),
         (cluster, run) => ({
           ...onceHeld(cluster, run),
           meanwhile: () => cluster.halt('a death'),

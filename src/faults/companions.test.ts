@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Step } from '../api/experiment.js';
+import { kinds } from '../catalogue.js';
 import { withCompanions } from './companions.js';
 
 const step = (fields: Record<string, unknown>) => ({ name: 'lose', ...fields }) as unknown as Step;
@@ -26,5 +27,15 @@ describe('a method', () => {
       step({ meteor: {}, targets: { pods: {} } }),
     ];
     expect(withCompanions(method)).toEqual(method);
+  });
+
+  test('fits into the status of a run however many of its steps have one', () => {
+    const names = Array.from({ length: 20 }, (_, index) => `lose-${index}`);
+    const method = withCompanions(
+      names.map((name) => step({ name, zoneOutage: { partition: true }, targets: { zones: {} } })),
+    );
+    const fields = kinds.find(({ kind }) => kind === 'ExperimentRun')?.status.json.properties;
+    expect(method).toHaveLength(40);
+    for (const each of [fields?.steps, fields?.selection]) expect(each?.maxItems).toBeGreaterThanOrEqual(method.length);
   });
 });
