@@ -210,4 +210,17 @@ describe('history', () => {
     const { actions } = decideSchedule(observed(experiment({}, { status: before.status }), { runs }), at(61));
     expect(actions.map(({ name }) => name)).toEqual(['e-2', 'e-1']);
   });
+
+  test('lets go of a run whose start nobody lived to record, also when the schedule is gone', () => {
+    const runs = [aRun('e-50', { scheduledTime: at(50), finishTime: text(51) })];
+    const status = { ...recorded(text(51)).status, lastScheduleTime: text(40) };
+    const object = experiment(undefined, { status });
+    object.spec.history = none;
+    const first = decideSchedule(observed(object, { runs }), at(61));
+    expect(first).toMatchObject({ actions: [], status: { lastScheduleTime: text(50) } });
+    const next = { ...object, status: first.status };
+    expect(decideSchedule(observed(next, { runs }), at(61)).actions).toEqual([
+      { do: 'delete', name: 'e-50', uid: 'uid-e-50' },
+    ]);
+  });
 });

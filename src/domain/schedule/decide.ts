@@ -2,7 +2,7 @@ import { clearHistory } from './history.js';
 import type { KnownRun, ScheduleDecision, ScheduleObserved } from './observed.js';
 import { runNow } from './run-now.js';
 import { keepSchedule } from './schedule.js';
-import { ScheduleDraft } from './schedule-draft.js';
+import { ScheduleDraft, timeOf, timeText } from './schedule-draft.js';
 
 /** How many names of runs a status holds. */
 const MAX_ACTIVE = 100;
@@ -18,6 +18,7 @@ export function decideSchedule(observed: ScheduleObserved, now: number): Schedul
   judge(draft);
   runNow(draft);
   keepSchedule(draft);
+  recordStarts(draft);
   clearHistory(draft);
   draft.status.observedGeneration = observed.experiment.metadata.generation ?? 0;
   sumUp(draft);
@@ -29,6 +30,19 @@ function judge(draft: ScheduleDraft): void {
   const valid = problems.length === 0;
   const message = valid ? 'The experiment can be run' : problems.join('; ');
   draft.setCondition('Ready', valid ? 'True' : 'False', valid ? 'Valid' : 'InvalidSpec', message);
+}
+
+/**
+ * A controller that started a run may not have lived to record that. When the schedule was changed or taken away
+ * meanwhile, its due time does not come up again, and the run would be kept for ever as what it must not start twice.
+ */
+function recordStarts({ status, observed, now }: ScheduleDraft): void {
+  const recorded = timeOf(status.lastScheduleTime) ?? Number.NEGATIVE_INFINITY;
+  const due = observed.runs.flatMap(({ owned, trigger, scheduledTime }) =>
+    owned && trigger === 'Schedule' && scheduledTime !== undefined && scheduledTime <= now ? [scheduledTime] : [],
+  );
+  const latest = Math.max(recorded, ...due);
+  if (latest > recorded) status.lastScheduleTime = timeText(latest);
 }
 
 function sumUp({ status, active, observed }: ScheduleDraft): void {
